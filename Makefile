@@ -1,0 +1,89 @@
+# hakmem: one non-recursive Makefile.
+#
+#   make                 build/libhakmem.so and build/libhakmem.a
+#   make check           everything a change must pass (under 15 minutes)
+#   make check-all       + servers, sanitizers x compilers, emulated machines
+#   make stress          the stress programs (BUILD=debug|tiny|asan|tsan|ubsan, STRESS_S=seconds)
+#   make bench           all allocators side by side; bench-quick in 3 minutes
+#   make instructions    the fast path, counted by callgrind
+#   make lint symbols    layering, static analysis, exported names
+#
+# CC=gcc|clang  BUILD=release|debug|tiny|asan|tsan|ubsan
+
+CC := gcc
+BUILD := release
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+MODES := release debug tiny asan tsan ubsan
+ifeq ($(filter $(BUILD),$(MODES)),)
+$(error BUILD=$(BUILD) is not one of: $(MODES))
+endif
+
+B := build/$(CC)-$(BUILD)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wundef -Wvla -Werror
+COMMON := -std=gnu11 -g -fvisibility=hidden -fno-strict-aliasing -Iinclude $(WARN)
+# -fno-builtin-malloc: gcc must not turn malloc+memset in calloc into calloc.
+LIBFLAGS := -Isrc -fPIC -ftls-model=initial-exec -fno-builtin-malloc -fno-builtin-calloc \
+	-fno-builtin-realloc -fno-builtin-free -fexceptions
+
+MODE_release := -O2 -DHAK_DEBUG=0 -fcf-protection=none -fno-stack-protector -fno-semantic-interposition
+MODE_debug := -O1 -DHAK_DEBUG=1
+MODE_tiny := -O1 -DHAK_DEBUG=1 -DHAK_TINY=1
+MODE_asan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -fsanitize=address -fno-omit-frame-pointer
+MODE_tsan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -DHAK_TSAN=1 -fsanitize=thread -fno-builtin
+MODE_ubsan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -fsanitize=undefined -fno-sanitize-recover=all
+SANITIZED := $(filter $(BUILD),asan tsan ubsan)
+
+CFLAGS := $(COMMON) $(MODE_$(BUILD))
+LDFLAGS := $(filter -fsanitize=%,$(MODE_$(BUILD)))
+LDLIBS := -lpthread
+
+SRC := $(wildcard src/*/*.c)
+# The archive has hak_* names only; the libc and C++ symbols are the shared library's.
+OVERRIDE := src/api/libc.c src/api/cxx.c
+OBJ := $(SRC:%.c=$(B)/%.o)
+AOBJ := $(filter-out $(OVERRIDE:%.c=$(B)/%.o),$(OBJ))
+
+LIB_SO := $(B)/libhakmem.so
+LIB_A := $(B)/libhakmem.a
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all clean check check-all stress lint symbols format
+
+ifeq ($(SANITIZED),)
+all: $(LIB_SO) $(LIB_A)
+else
+all: $(LIB_A)
+endif
+
+ifeq ($(BUILD)-$(CC),release-gcc)
+all: build/libhakmem.so build/libhakmem.a
+endif
+build/libhakmem.so build/libhakmem.a: build/%: $(B)/%
+	@ln -sfn $(patsubst build/%,%,$<) $@
+
+$(B)/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LIBFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB_SO): $(OBJ) src/api/exports.map
+	$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now \
+		-Wl,-z,initfirst -Wl,--version-script=src/api/exports.map -Wl,--hash-style=gnu $(LDLIBS)
+
+$(LIB_A): $(AOBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+clean:
+	rm -rf build
+
+format:
+	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] bench/*.[ch])
+
+-include tests/tests.mk stress/stress.mk bench/bench.mk
+-include $(OBJ:.o=.d)

@@ -1,0 +1,171 @@
+/*
+ * hakmem.h: the public interface of hakmem, a thread-local, lock-free,
+ * NUMA-aware memory allocator for multithreaded servers on Linux.
+ *
+ * With LD_PRELOAD=libhakmem.so a program needs nothing from this header: its
+ * malloc family and its C++ operators are replaced. A program that links
+ * libhakmem.so or libhakmem.a may also call the functions below; memory from
+ * hak_* and, under the preload, from malloc may be mixed freely.
+ *
+ * Unless a function says otherwise: it is safe to call from any thread at any
+ * time, sizes are in bytes, memory belongs to the caller until it is freed,
+ * and a failure returns NULL (or -1) with errno set and nothing changed.
+ */
+#ifndef HAKMEM_H
+#define HAKMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HAK_API __attribute__((visibility("default")))
+#define HAK_VERSION_STRING "0.1.0"
+
+/* The version of the library that is loaded, as "major.minor.patch". */
+HAK_API const char *hak_version(void);
+
+/* ---- Blocks ------------------------------------------------------------ */
+
+/*
+ * malloc, calloc, realloc, reallocarray, free as in ISO C and glibc. A block
+ * is aligned to at least 16 bytes; a size of 0 gives a unique block. ENOMEM
+ * when memory or a limit is exhausted, or when count * size overflows.
+ * hak_realloc(p, 0) frees p and returns NULL, as glibc does.
+ * hak_free preserves errno.
+ */
+HAK_API void *hak_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
+HAK_API void *hak_calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
+HAK_API void *hak_realloc(void *block, size_t size) __attribute__((alloc_size(2)));
+HAK_API void *hak_reallocarray(void *block, size_t count, size_t size)
+	__attribute__((alloc_size(2, 3)));
+HAK_API void hak_free(void *block);
+
+/*
+ * A block of `size` bytes whose address is a multiple of `alignment`, a power
+ * of two of any size (0 means 16). EINVAL for another alignment, ENOMEM.
+ */
+HAK_API void *hak_aligned_alloc(size_t alignment, size_t size)
+	__attribute__((malloc, alloc_align(1), alloc_size(2)));
+
+/*
+ * As POSIX: 0 with *block set; EINVAL when alignment is not a power of two
+ * multiple of sizeof(void *); ENOMEM. *block and errno are untouched on failure.
+ */
+HAK_API int hak_posix_memalign(void **block, size_t alignment, size_t size);
+
+/* As C23: `size` (and `alignment`) must be what the block was asked with. */
+HAK_API void hak_free_sized(void *block, size_t size);
+HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t size);
+
+/* Bytes that may be used at `block`: at least what was asked. 0 for NULL. */
+HAK_API size_t hak_usable_size(const void *block);
+
+#define HAK_ZERO 1u /* the whole block reads as zero */
+
+/* All of the above in one call: alignment as hak_aligned_alloc, flags HAK_*. */
+HAK_API void *hak_alloc(size_t size, size_t alignment, unsigned flags)
+	__attribute__((malloc, alloc_size(1)));
+
+/* ---- First-class heaps ------------------------------------------------- */
+
+typedef struct hak_heap hak_heap;
+
+/*
+ * A heap whose blocks can be freed one by one, by any thread with hak_free (or
+ * free), or all at once with hak_heap_destroy. Any number of threads may
+ * allocate from it at the same time. ENOMEM.
+ */
+HAK_API hak_heap *hak_heap_create(void);
+
+/* A block from `heap`; arguments and errors as hak_alloc. */
+HAK_API void *hak_heap_alloc(hak_heap *heap, size_t size, size_t alignment, unsigned flags);
+
+/*
+ * Frees the heap and every block in it. No other thread may be using the heap
+ * or any of its blocks. NULL is ignored.
+ */
+HAK_API void hak_heap_destroy(hak_heap *heap);
+
+/* ---- Memory given back ------------------------------------------------- */
+
+/*
+ * Gives every resident free page that can be reached to the kernel now: the
+ * caller's caches and all pools. What other threads cache stays (it is bounded
+ * and shown in hak_stats.cached). Returns the bytes given back.
+ */
+HAK_API size_t hak_purge(void);
+
+/* ---- Options ----------------------------------------------------------- */
+
+/*
+ * An option by its lower-case name without prefix ("purge_bytes"), the value
+ * as in the environment variable HAKMEM_PURGE_BYTES. 0, or -1 with EINVAL
+ * (unknown name or bad value; the old value stays) or EPERM (can be set at
+ * start-up only).
+ */
+HAK_API int hak_option_set(const char *name, const char *value);
+
+/*
+ * Writes the option's value into text (at most `bytes` with the final 0), and
+ * returns the length of the whole value as snprintf does; -1 with EINVAL for
+ * an unknown name.
+ */
+HAK_API int hak_option_get(const char *name, char *text, size_t bytes);
+
+/* ---- Statistics -------------------------------------------------------- */
+
+/*
+ * Counts of bytes and events. Each is exact when no other thread allocates or
+ * frees while they are read, and otherwise a sum of values read one by one.
+ */
+struct hak_stats {
+	uint64_t live;          /* bytes in blocks held by the program, rounded to their class */
+	uint64_t live_blocks;   /* their number */
+	uint64_t cached;        /* free bytes held by threads (pages and spans of theirs) */
+	uint64_t pooled;        /* free bytes in the nodes' pools that are resident */
+	uint64_t queued;        /* bytes freed by other threads, on their way to the owner */
+	uint64_t mapped;        /* bytes of address space made accessible for blocks */
+	uint64_t reserved;      /* bytes of address space reserved */
+	uint64_t metadata;      /* bytes of address space for descriptors and heaps */
+	uint64_t heaps;         /* heaps ever made: the most threads alive at one time */
+	uint64_t heaps_live;    /* heaps with a thread (or a first-class heap) now */
+	uint64_t spans_claimed; /* spans taken from the pools, ever */
+	uint64_t spans_freed;   /* spans given to the pools, ever */
+	uint64_t pages_released;  /* pages let go with blocks in use, ever */
+	uint64_t pages_taken;     /* such pages taken over by a free or for reuse, ever */
+	uint64_t remote_batches;  /* batches sent to other threads' heaps, ever */
+	uint64_t remote_blocks;   /* blocks in them */
+	uint64_t purge_calls;     /* madvise calls, ever */
+	uint64_t purged;          /* bytes they gave back */
+	uint64_t map_calls;       /* mmap, munmap, mremap and mprotect calls, ever */
+	uint64_t whales;          /* live blocks of 2 MiB and more */
+	uint64_t whale_bytes;     /* their bytes */
+	uint64_t nodes;           /* NUMA nodes (or synthetic shards) in use */
+};
+
+/* Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. */
+HAK_API void hak_stats(struct hak_stats *stats, size_t bytes);
+
+/*
+ * All statistics, also by node and size class, as JSON; arguments and result
+ * as snprintf. Does not allocate.
+ */
+HAK_API int hak_stats_json(char *text, size_t bytes);
+
+/* A table of the statistics for people, written to file descriptor `fd`. */
+HAK_API void hak_stats_print(int fd);
+
+/*
+ * Walks every structure that no other thread is changing and checks the
+ * invariants; aborts with one line when one is broken. For tests: no other
+ * thread may allocate or free meanwhile. Returns the number of pages checked.
+ */
+HAK_API size_t hak_verify(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
