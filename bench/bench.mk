@@ -1,0 +1,44 @@
+# Benchmarks: programs in bench/bench_*.c, run side by side under several
+# allocators by bench/runner.py.
+#
+#   make bench           everything, about 20 minutes
+#   make bench-quick     shorter runs and fewer of them, 3 minutes
+#   make instructions    instructions per malloc and free, by callgrind
+#
+#   BENCH_LIBS='name=path ...'   more allocators beside the default ones
+#   BENCH_ARGS='...'             more options, see bench/runner.py --help
+#
+# Results are in build/bench: results.json, report.md, report.png.
+
+BENCH_BIN := build/bench/$(CC)
+BENCH_SRC := $(wildcard bench/bench_*.c)
+BENCH_PROGRAMS := $(BENCH_SRC:bench/%.c=$(BENCH_BIN)/%)
+# The compiler must neither delete a malloc and free pair nor merge calls.
+BENCH_CFLAGS := -std=gnu11 -O2 -g $(WARN) -fno-builtin-malloc -fno-builtin-calloc \
+	-fno-builtin-realloc -fno-builtin-free
+BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' python3 bench/runner.py --programs $(BENCH_BIN) \
+	--hakmem $(LIB_SO)
+
+.PHONY: bench bench-quick bench-programs bench-packages instructions
+
+bench-programs: $(BENCH_PROGRAMS)
+
+$(BENCH_BIN)/common.o: bench/common.c bench/common.h
+	@mkdir -p $(@D)
+	$(CC) $(BENCH_CFLAGS) -c -o $@ $<
+
+$(BENCH_BIN)/bench_%: bench/bench_%.c bench/common.h $(BENCH_BIN)/common.o
+	$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_BIN)/common.o -lpthread
+
+bench-packages:
+	@bench/packages.sh
+
+bench: bench-packages $(LIB_SO) bench-programs
+	@$(BENCH_RUN) $(BENCH_ARGS)
+
+bench-quick: bench-packages $(LIB_SO) bench-programs
+	@$(BENCH_RUN) --quick $(BENCH_ARGS)
+
+instructions: bench-packages $(LIB_SO) bench-programs
+	@BENCH_LIBS='$(BENCH_LIBS)' python3 bench/instructions.py --programs $(BENCH_BIN) \
+		--hakmem $(LIB_SO)
