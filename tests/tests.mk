@@ -1,0 +1,149 @@
+# tests.mk: what is built for the tests and how they are grouped. Files are found by name:
+#
+#   test_api_*.c            two forms: hak_* against the archive, libc names under the preload
+#   test_hak_*.c            hak_* against the archive only
+#   test_libc_*.c *.cc *.sh libc and C++ names under the preload only
+#   test_meta_*.sh          tests of the scripts here, once
+#   test_<room>_<module>.c  unit tests (cmocka) of src/<room>/<module>.c, against the archive
+#   lib_*.c prog_*.c        shared libraries and programs that tests load and run
+#   programs/check-*.sh     real programs in `make check`; programs/all-*.sh in `make check-all`
+#
+#   make test BUILD=debug CC=clang      the tests of one build
+#   make test-libc HAK_TEST_PRELOAD=so  the preload form, also for another allocator
+#   make check, check-all               everything, with one closing line
+
+.PHONY: test test-libc test-hak tests-build stress-build bench-startup
+
+# Programs of the preload form are the same for every BUILD.
+T := build/$(CC)-tests
+CXX := $(if $(findstring clang,$(CC)),clang++,g++)
+
+T_API := $(notdir $(basename $(wildcard tests/test_api_*.c)))
+T_HAK := $(notdir $(basename $(wildcard tests/test_hak_*.c)))
+T_LIBC := $(notdir $(basename $(wildcard tests/test_libc_*.c)))
+T_CXX := $(notdir $(basename $(wildcard tests/test_libc_*.cc)))
+T_SH := $(wildcard tests/test_libc_*.sh)
+T_META := $(wildcard tests/test_meta_*.sh)
+T_UNIT := $(filter-out $(T_API) $(T_HAK) $(T_LIBC),$(notdir $(basename $(wildcard tests/test_*.c))))
+T_LIBS := $(patsubst tests/%.c,$(T)/lib/%.so,$(wildcard tests/lib_*.c))
+T_PROGS := $(patsubst tests/%.c,$(T)/prog/%,$(wildcard tests/prog_*.c))
+T_STRESS := $(notdir $(basename $(wildcard stress/stress_*.c)))
+
+# -fno-builtin: the compiler must not remove a malloc whose block is only freed.
+T_FLAGS := -fno-builtin -Itests -DTEST_SANITIZED=$(if $(SANITIZED),1,0)
+T_COMMON := $(COMMON) -O1 $(T_FLAGS) -DTEST_FORM_HAK=0
+
+HAK_BINS := $(patsubst %,$(B)/tests/hak/%,$(T_API) $(T_HAK))
+UNIT_BINS := $(patsubst %,$(B)/tests/unit/%,$(T_UNIT))
+LIBC_BINS := $(patsubst %,$(T)/libc/%,$(T_API) $(T_LIBC) $(T_CXX))
+STRESS_BINS := $(patsubst %,$(B)/stress/%,$(T_STRESS))
+
+$(B)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(T_FLAGS) -DTEST_FORM_HAK=1 -MMD -MP -c -o $@ $<
+
+$(B)/tests/hak/%: $(B)/tests/%.o $(B)/tests/test.o $(B)/tests/api.o $(LIB_A)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ldl
+
+$(B)/tests/unit/%: tests/%.c $(LIB_A)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(T_FLAGS) -Isrc -MMD -MP -MF $@.d -o $@ $< $(LIB_A) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl
+
+$(T)/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(T_COMMON) -MMD -MP -c -o $@ $<
+
+$(T)/%.o: tests/%.cc
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror -faligned-new -Iinclude $(T_FLAGS) -DTEST_FORM_HAK=0 -MMD -MP -c -o $@ $<
+
+$(T)/libc/%: $(T)/%.o $(T)/test.o $(T)/api.o
+	@mkdir -p $(@D)
+	$(if $(filter $*,$(T_CXX)),$(CXX),$(CC)) -o $@ $^ -lpthread -ldl
+
+$(T)/lib/%.so: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(T_COMMON) -fPIC -shared -MMD -MP -MF $@.d -o $@ $< -ldl
+
+$(T)/prog/%: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(T_COMMON) -MMD -MP -MF $@.d -o $@ $< -lpthread -ldl
+
+.SECONDARY:
+-include $(wildcard $(B)/tests/*.d $(B)/tests/unit/*.d $(T)/*.d $(T)/lib/*.d $(T)/prog/*.d)
+
+tests-build: $(HAK_BINS) $(UNIT_BINS) $(if $(SANITIZED),,$(LIB_SO) $(LIBC_BINS) $(T_LIBS) $(T_PROGS))
+stress-build: $(STRESS_BINS)
+
+# ---- Groups of tests/run: $(call group_...,CC,BUILD) ----------------------------------------
+
+SAN_ENV := TSAN_OPTIONS=die_after_fork=0:halt_on_error=1:history_size=4 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+group_libc = --group $(1)-$(2)/libc --preload $(or $(HAK_TEST_PRELOAD),build/$(1)-$(2)/libhakmem.so) \
+	--timeout 180 --env "HAK_TEST_BUILD=$(2) HAK_TEST_FILES=build/$(1)-tests HAK_TEST_ARCHIVE=build/$(1)-$(2)/libhakmem.a" \
+	$(patsubst %,build/$(1)-tests/libc/%,$(T_API) $(T_LIBC) $(T_CXX)) $(T_SH)
+group_hak = --group $(1)-$(2)/hak --timeout 240 --env "$(SAN_ENV)" \
+	$(patsubst %,build/$(1)-$(2)/tests/hak/%,$(T_API) $(T_HAK))
+group_unit = $(if $(T_UNIT),--group $(1)-$(2)/unit --timeout 120 --env "$(SAN_ENV)" \
+	$(patsubst %,build/$(1)-$(2)/tests/unit/%,$(T_UNIT)))
+group_stress = $(if $(T_STRESS),--group $(1)-$(2)/stress --timeout 240 --env "$(SAN_ENV)" \
+	--args "--seconds $(3) --threads 4 --seed $(SEED)" \
+	$(patsubst %,build/$(1)-$(2)/stress/%,$(T_STRESS)))
+group_build = $(if $(filter asan tsan ubsan,$(2)),,$(call group_libc,$(1),$(2))) \
+	$(call group_hak,$(1),$(2)) $(call group_unit,$(1),$(2))
+group_meta = --group meta --timeout 300 "make -s lint" "make -s symbols" $(T_META)
+group_programs = $(if $(1),--group programs --timeout $(2) --env "CC=gcc" $(1))
+
+SEED := $(shell date +%s)
+RUN := tests/run -j 2
+
+test: tests-build
+	$(RUN) -o $(B)/log $(call group_build,$(CC),$(BUILD))
+
+test-libc: $(if $(HAK_TEST_PRELOAD),,$(LIB_SO)) $(LIBC_BINS) $(T_LIBS) $(T_PROGS)
+	$(RUN) -o $(B)/log $(call group_libc,$(CC),$(BUILD))
+
+test-hak: $(HAK_BINS)
+	$(RUN) -o $(B)/log $(call group_hak,$(CC),$(BUILD))
+
+# ---- make check, make check-all -------------------------------------------------------------
+
+CHECK_STRESS_S := 3
+sub = +$(MAKE) --no-print-directory -j2 CC=$(1) BUILD=$(2)
+
+check:
+	$(call sub,gcc,release) all tests-build
+	$(call sub,gcc,debug) tests-build stress-build
+	$(call sub,gcc,tiny) tests-build stress-build
+	$(call sub,gcc,tsan) stress-build
+	@$(RUN) -o build/check/log $(call group_meta) \
+		$(foreach b,release debug tiny,$(call group_build,gcc,$(b))) \
+		$(foreach b,debug tiny tsan,$(call group_stress,gcc,$(b),$(CHECK_STRESS_S))) \
+		$(call group_programs,$(sort $(wildcard tests/programs/check-*.sh)),300)
+
+SANITIZERS := asan tsan ubsan
+ALL_STRESS_S := 10
+PAIRS := $(foreach c,gcc clang,$(foreach b,release debug tiny $(SANITIZERS),$(c)-$(b)))
+pair_cc = $(word 1,$(subst -, ,$(1)))
+pair_build = $(word 2,$(subst -, ,$(1)))
+
+check-all:
+	$(call sub,gcc,release) all
+	for cc in gcc clang; do for b in release debug tiny $(SANITIZERS); do \
+		$(MAKE) --no-print-directory -j2 CC=$$cc BUILD=$$b tests-build stress-build || exit 1; \
+	done; done
+	@$(RUN) -o build/check-all/log $(call group_meta) \
+		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
+		$(foreach p,$(filter-out %-release,$(PAIRS)),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
+		$(call group_programs,$(sort $(wildcard tests/programs/check-*.sh tests/programs/all-*.sh)),900)
+
+lint:
+	@tests/lint.sh .
+
+symbols: build/libhakmem.so build/libhakmem.a
+	@tests/symbols.sh build/libhakmem.so build/libhakmem.a
+
+# Time added to /bin/true, interleaved with runs without a preload. Shown, never gated.
+bench-startup: build/libhakmem.so $(T)/prog/prog_startup
+	$(T)/prog/prog_startup build/libhakmem.so
