@@ -62,7 +62,7 @@ static unsigned below(struct kv_client *client, unsigned limit)
 	return (unsigned)((next_random(client) >> 32) * limit >> 32);
 }
 
-/* 16 B to 64 KiB, each doubling as likely as the next but small ones favoured. */
+/* 16 B to 64 KiB, spread over the powers of two, small ones favoured; now and then MiBs. */
 static uint32_t some_size(struct kv_client *client)
 {
 	unsigned first, second;

@@ -9,6 +9,7 @@
 #include "kv.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -279,6 +280,8 @@ int kv_server_connect(struct kv_server *server)
 	if (server->listen_fd < 0) {
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 			return -1;
+		if (fcntl(pair[1], F_SETFL, O_NONBLOCK))
+			kv_die("kv_server: fcntl");
 		adopt(server, pair[1]);
 		return pair[0];
 	}
