@@ -25,7 +25,7 @@ B := build/$(CC)-$(BUILD)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Werror
-COMMON := -std=gnu11 -g -fvisibility=hidden -fno-strict-aliasing -Iinclude $(WARN)
+COMMON := -std=gnu11 -D_GNU_SOURCE -g -fvisibility=hidden -fno-strict-aliasing -Iinclude $(WARN)
 # -fno-builtin-malloc: gcc must not turn malloc+memset in calloc into calloc.
 LIBFLAGS := -Isrc -fPIC -ftls-model=initial-exec -fno-builtin-malloc -fno-builtin-calloc \
 	-fno-builtin-realloc -fno-builtin-free -fexceptions
@@ -85,5 +85,5 @@ clean:
 format:
 	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] bench/*.[ch])
 
--include tests/tests.mk stress/stress.mk bench/bench.mk
+-include tests/tests.mk stress/stress.mk bench/bench.mk bench/kv.mk
 -include $(OBJ:.o=.d)

@@ -1,0 +1,146 @@
+/*
+ * hakmem.c: the hak_* functions; see hakmem.h.
+ */
+#include "hakmem.h"
+
+#include "base/check.h"
+#include "base/options.h"
+#include "segments/span.h"
+#include "segments/verify.h"
+#include "tls/alloc.h"
+#include "tls/first_class.h"
+#include "tls/thread.h"
+
+#include <errno.h>
+
+const char *hak_version(void)
+{
+	return HAK_VERSION_STRING;
+}
+
+void *hak_malloc(size_t size)
+{
+	return block_alloc(size);
+}
+
+void hak_free(void *block)
+{
+	block_free(block);
+}
+
+void *hak_calloc(size_t count, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return alloc_zeroed(bytes);
+}
+
+void *hak_realloc(void *block, size_t size)
+{
+	return block_resize(block, size);
+}
+
+void *hak_reallocarray(void *block, size_t count, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return block_resize(block, bytes);
+}
+
+void *hak_alloc(size_t size, size_t alignment, unsigned flags)
+{
+	if (alignment && !is_pow2(alignment)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return alloc_aligned(size, alignment, flags & HAK_ZERO);
+}
+
+void *hak_aligned_alloc(size_t alignment, size_t size)
+{
+	return hak_alloc(size, alignment, 0);
+}
+
+int hak_posix_memalign(void **block, size_t alignment, size_t size)
+{
+	if (!is_pow2(alignment) || alignment % sizeof(void *))
+		return EINVAL;
+	int saved = errno;
+	void *p = alloc_aligned(size, alignment, false);
+	errno = saved;
+	if (!p)
+		return ENOMEM;
+	*block = p;
+	return 0;
+}
+
+void hak_free_sized(void *block, size_t size)
+{
+	(void)size;
+	block_free(block);
+}
+
+void hak_free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+	(void)alignment;
+	(void)size;
+	block_free(block);
+}
+
+size_t hak_usable_size(const void *block)
+{
+	return block_bytes(block);
+}
+
+hak_heap *hak_heap_create(void)
+{
+	return first_class_create();
+}
+
+void *hak_heap_alloc(hak_heap *heap, size_t size, size_t alignment, unsigned flags)
+{
+	if (alignment && !is_pow2(alignment)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return first_class_alloc(heap, size, max_size(alignment, BLOCK_ALIGN), flags & HAK_ZERO);
+}
+
+void hak_heap_destroy(hak_heap *heap)
+{
+	if (heap)
+		first_class_destroy(heap);
+}
+
+size_t hak_purge(void)
+{
+	size_t bytes = 0;
+	int saved = errno;
+	if (tls_heap != &heap_none)
+		heap_flush(tls_heap);
+	for (unsigned node = 0; node < topology_nodes(); node++)
+		bytes += span_purge(node, SIZE_MAX);
+	errno = saved;
+	return bytes;
+}
+
+int hak_option_set(const char *name, const char *value)
+{
+	return option_set(name, value);
+}
+
+int hak_option_get(const char *name, char *text, size_t bytes)
+{
+	return option_get(name, text, bytes);
+}
+
+size_t hak_verify(void)
+{
+	return verify_all();
+}

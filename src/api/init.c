@@ -1,0 +1,28 @@
+/*
+ * init.c: start-up and exit. Everything works before this runs (the zeroed
+ * state is a valid one); it reads the environment, unless the program runs
+ * with more rights than its caller.
+ */
+#include "api/stats.h"
+#include "base/options.h"
+#include "numa/topology.h"
+#include "tls/thread.h"
+
+#include <sys/auxv.h>
+#include <unistd.h>
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **environment)
+{
+	(void)argc;
+	(void)argv;
+	if (environment && !getauxval(AT_SECURE))
+		options_parse(environment);
+	topology_init();
+	thread_init();
+}
+
+__attribute__((destructor)) static void finish(void)
+{
+	if (load_rlx(&options.x_stats))
+		stats_print(STDERR_FILENO);
+}

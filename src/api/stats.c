@@ -1,0 +1,231 @@
+/*
+ * stats.c: see stats.h. Descriptors of other threads' pages are read with
+ * relaxed loads: exact when those threads are quiet, near enough otherwise.
+ */
+#include "api/stats.h"
+
+#include "base/check.h"
+#include "base/os.h"
+#include "segments/map.h"
+#include "tls/heap.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What lies in blocks of one class, in one node. */
+struct usage {
+	uint64_t pages, blocks, bytes, free_bytes;
+};
+
+struct walk {
+	struct usage class[CLASSES];
+	uint64_t cached_mid;
+};
+
+static void add_small(struct walk *w, struct page *page)
+{
+	size_t bytes = load_rlx(&page->x_bytes);
+	uint32_t used = load_rlx(&page->x_used) - load_rlx(&page->x_pinned);
+	uint32_t carved = load_rlx(&page->x_carved);
+	struct usage *u = &w->class[class_of(bytes)];
+	u->pages++;
+	u->blocks += used;
+	u->bytes += used * bytes;
+	if (carved > used)
+		u->free_bytes += (carved - used) * bytes;
+}
+
+static void add_page(struct walk *w, struct page *page)
+{
+	uintptr_t owner = load_rlx(&page->x_owner);
+	size_t bytes = load_rlx(&page->x_bytes);
+	if (owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX) {
+		add_small(w, page);
+	} else if (owner == OWNER_CACHED) {
+		w->cached_mid += bytes;
+	} else if ((owner == OWNER_MID || owner == OWNER_KEPT) && bytes <= MID_MAX) {
+		struct usage *u = &w->class[class_of(bytes)];
+		u->pages++;
+		u->blocks++;
+		u->bytes += bytes;
+	}
+}
+
+static void walk_region(struct walk *w, struct region *r)
+{
+	for (size_t g = 0; g < REGION_GRANULES; g++) {
+		/* All in the pool, or never made accessible: nothing to see. */
+		uint64_t pool = load_rlx(&r->x_slices[g]) & SLICES_ALL;
+		if (pool == SLICES_ALL || (!pool && r->kind == REGION_WHALES))
+			continue;
+		if (g >= load_rlx(&r->x_committed) && load_rlx(&r->x_limit) == REGION_GRANULES)
+			break;
+		for (size_t i = 0; i < GRANULE_SLICES; i++)
+			if (!(pool >> i & 1))
+				add_page(w, &r->pages[g * GRANULE_SLICES + i]);
+	}
+}
+
+static void walk_node(struct walk *w, unsigned node)
+{
+	memset(w, 0, sizeof *w);
+	struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
+	for (; r; r = load_acq(&r->x_next))                                /* [R1] */
+		walk_region(w, r);
+}
+
+static void add_heaps(struct hak_stats *s)
+{
+	unsigned count = heap_count();
+	s->heaps = count;
+	for (unsigned i = 0; i < count; i++) {
+		struct heap *h = heap_at(i);
+		s->heaps_live += load_rlx(&h->x_state) == HEAP_LIVE;
+		s->queued += load_rlx(&h->inbox.x_bytes) + load_rlx(&h->x_stash_bytes);
+		s->remote_batches += load_rlx(&h->x_batches);
+		s->remote_blocks += load_rlx(&h->x_batch_blocks);
+	}
+}
+
+static void add_node(struct hak_stats *s, unsigned i, const struct walk *w)
+{
+	struct node *n = &nodes[i];
+	for (unsigned c = 0; c < CLASSES; c++) {
+		s->live += w->class[c].bytes;
+		s->live_blocks += w->class[c].blocks;
+		s->cached += w->class[c].free_bytes;
+	}
+	s->cached += w->cached_mid;
+	s->pooled += load_rlx(&n->x_dirty_bytes);
+	s->mapped += load_rlx(&n->x_committed);
+	s->reserved += load_rlx(&n->x_reserved);
+	s->spans_claimed += load_rlx(&n->x_spans_claimed);
+	s->spans_freed += load_rlx(&n->x_spans_freed);
+	s->pages_released += load_rlx(&n->x_pages_let_go);
+	s->pages_taken += load_rlx(&n->x_pages_taken);
+	s->whales += load_rlx(&n->x_whales);
+	s->whale_bytes += load_rlx(&n->x_whale_bytes);
+}
+
+void stats_fill(struct hak_stats *s)
+{
+	memset(s, 0, sizeof *s);
+	s->nodes = topology_nodes();
+	for (unsigned i = 0; i < s->nodes; i++) {
+		struct walk w;
+		walk_node(&w, i);
+		add_node(s, i, &w);
+	}
+	add_heaps(s);
+	s->live += s->whale_bytes - s->queued;
+	s->live_blocks += s->whales;
+	s->metadata = load_rlx(&os_counters.x_metadata);
+	s->map_calls = load_rlx(&os_counters.x_map_calls);
+	s->purge_calls = load_rlx(&os_counters.x_purge_calls);
+	s->purged = load_rlx(&os_counters.x_purged);
+}
+
+void hak_stats(struct hak_stats *stats, size_t bytes)
+{
+	struct hak_stats s;
+	stats_fill(&s);
+	memset(stats, 0, bytes);
+	memcpy(stats, &s, min_size(bytes, sizeof s));
+}
+
+/* Appends as snprintf does; *used grows beyond `bytes` when text is cut. */
+static void append(char *text, size_t bytes, size_t *used, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
+
+static void append(char *text, size_t bytes, size_t *used, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	size_t at = min_size(*used, bytes);
+	int n = vsnprintf(bytes ? text + at : NULL, bytes - at, format, args);
+	va_end(args);
+	*used += n > 0 ? (size_t)n : 0;
+}
+
+#define FIELDS(X)                                                                                  \
+	X(live)                                                                                    \
+	X(live_blocks) X(cached) X(pooled) X(queued) X(mapped) X(reserved) X(metadata) X(heaps)    \
+	        X(heaps_live) X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken)     \
+	                X(remote_batches) X(remote_blocks) X(purge_calls) X(purged) X(map_calls)   \
+	                        X(whales) X(whale_bytes)
+
+static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
+{
+	struct walk w;
+	struct node *n = &nodes[i];
+	const char *comma = "";
+	walk_node(&w, i);
+	append(text, bytes, used,
+	        "%s\n    {\"node\": %u, \"pooled\": %lu, \"mapped\": %lu, \"whales\": %lu, "
+	        "\"whale_bytes\": %lu, \"classes\": [",
+	        i ? "," : "", i, load_rlx(&n->x_dirty_bytes), load_rlx(&n->x_committed),
+	        load_rlx(&n->x_whales), load_rlx(&n->x_whale_bytes));
+	for (unsigned c = 0; c < CLASSES; c++) {
+		const struct usage *u = &w.class[c];
+		if (!u->pages)
+			continue;
+		append(text, bytes, used,
+		        "%s\n      {\"bytes\": %zu, \"pages\": %lu, \"blocks\": %lu, \"free\": "
+		        "%lu}",
+		        comma, class_bytes(c), u->pages, u->blocks, u->free_bytes);
+		comma = ",";
+	}
+	append(text, bytes, used, "]}");
+}
+
+int hak_stats_json(char *text, size_t bytes)
+{
+	struct hak_stats s;
+	size_t used = 0;
+	stats_fill(&s);
+	append(text, bytes, &used, "{\n  \"version\": \"%s\"", HAK_VERSION_STRING);
+#define FIELD(name) append(text, bytes, &used, ",\n  \"" #name "\": %lu", s.name);
+	FIELDS(FIELD)
+#undef FIELD
+	append(text, bytes, &used, ",\n  \"nodes\": [");
+	for (unsigned i = 0; i < s.nodes; i++)
+		json_node(text, bytes, &used, i);
+	append(text, bytes, &used, "]\n}\n");
+	return (int)used;
+}
+
+#define PRINT_BYTES 4096
+
+void stats_print(int fd)
+{
+	struct hak_stats s;
+	char text[PRINT_BYTES];
+	size_t used = 0;
+	stats_fill(&s);
+#define LINE(label, format, ...)                                                                   \
+	append(text, sizeof text, &used, "  %-34s" format "\n", label, __VA_ARGS__)
+#define MB(n) ((double)(n) / (double)MIB)
+	append(text, sizeof text, &used, "hakmem %s\n", HAK_VERSION_STRING);
+	LINE("in use by the program", "%10.1f MiB in %lu blocks", MB(s.live), s.live_blocks);
+	LINE("  of these, blocks of 2 MiB and more", "%8.1f MiB in %lu blocks", MB(s.whale_bytes),
+	        s.whales);
+	LINE("free, held by threads", "%10.1f MiB in %lu heaps (%lu ever)", MB(s.cached),
+	        s.heaps_live, s.heaps);
+	LINE("free, resident in the pools", "%10.1f MiB on %lu node(s)", MB(s.pooled), s.nodes);
+	LINE("on the way to another thread", "%10.1f MiB", MB(s.queued));
+	LINE("address space made accessible", "%10.1f MiB of %.0f MiB reserved", MB(s.mapped),
+	        MB(s.reserved));
+	LINE("given back to the kernel", "%10.1f MiB in %lu calls", MB(s.purged), s.purge_calls);
+	LINE("spans taken from the pools", "%10lu, %lu given back", s.spans_claimed, s.spans_freed);
+	LINE("full or left pages let go", "%10lu, %lu taken over", s.pages_released, s.pages_taken);
+	LINE("blocks sent to other threads", "%10lu in %lu batches", s.remote_blocks,
+	        s.remote_batches);
+	LINE("mmap, munmap, mremap, mprotect", "%10lu calls", s.map_calls);
+	write_all(fd, text, min_size(used, sizeof text - 1));
+}
+
+void hak_stats_print(int fd)
+{
+	stats_print(fd);
+}

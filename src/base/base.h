@@ -1,0 +1,74 @@
+/*
+ * base.h: the small vocabulary that every file uses. Owns nothing.
+ */
+#ifndef BASE_BASE_H
+#define BASE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(__x86_64__) || !defined(__linux__)
+#error "hakmem supports Linux on x86-64 (47-bit user addresses) only"
+#endif
+
+#ifndef HAK_DEBUG
+#define HAK_DEBUG 0
+#endif
+#ifndef HAK_TINY
+#define HAK_TINY 0
+#endif
+#ifndef HAK_SANITIZE
+#define HAK_SANITIZE 0
+#endif
+#ifndef HAK_TSAN
+#define HAK_TSAN 0
+#endif
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define COLD __attribute__((cold, noinline))
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+#define GIB ((size_t)1 << 30)
+#define TIB ((size_t)1 << 40)
+
+#define CACHE_LINE_BYTES 64
+#define USER_ADDRESS_BITS 47
+
+static inline bool is_pow2(size_t x)
+{
+	return x && !(x & (x - 1));
+}
+
+/* `align` is a power of two; the caller has excluded overflow. */
+static inline uintptr_t align_up(uintptr_t x, uintptr_t align)
+{
+	return (x + align - 1) & ~(align - 1);
+}
+
+static inline uintptr_t align_down(uintptr_t x, uintptr_t align)
+{
+	return x & ~(align - 1);
+}
+
+static inline size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* floor(log2(x)), x > 0 */
+static inline unsigned log2_floor(size_t x)
+{
+	return 63u - (unsigned)__builtin_clzl(x);
+}
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * options.c: parses and prints the options of options.def.
+ */
+#include "base/options.h"
+
+#include "base/check.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define PREFIX "HAKMEM_"
+#define NAME_BYTES 40
+
+enum kind { BYTES, COUNT, FLAG, NODES };
+enum when { START, ANY };
+
+struct options options = {
+#define OPTION(name, kind, value, least, most, when, text) .x_##name = (value),
+#include "base/options.def"
+#undef OPTION
+};
+
+static const struct option {
+	const char *name;
+	_Atomic(size_t) *x_value;
+	size_t least, most;
+	enum kind kind;
+	enum when when;
+} table[] = {
+#define OPTION(name, kind, value, least, most, when, text)                                         \
+	{#name, &options.x_##name, (least), (most), kind, when},
+#include "base/options.def"
+#undef OPTION
+};
+
+#define OPTIONS (sizeof table / sizeof table[0])
+
+static const struct option *find(const char *name)
+{
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (!strcmp(table[i].name, name))
+			return &table[i];
+	return NULL;
+}
+
+/* A decimal number, with a binary suffix where `suffix` is set. */
+static bool parse_number(const char *text, bool suffix, size_t *value)
+{
+	if (!isdigit((unsigned char)*text))
+		return false;
+	size_t n = 0;
+	for (; isdigit((unsigned char)*text); text++) {
+		if (__builtin_mul_overflow(n, (size_t)10, &n) ||
+		        __builtin_add_overflow(n, (size_t)(*text - '0'), &n))
+			return false;
+	}
+	if (suffix && *text) {
+		static const char letters[] = "KMGT";
+		const char *letter = strchr(letters, toupper((unsigned char)*text));
+		if (!letter)
+			return false;
+		size_t unit = (size_t)1 << (10 * (letter - letters + 1));
+		if (__builtin_mul_overflow(n, unit, &n))
+			return false;
+		text++;
+		if (!strcasecmp(text, "iB") || !strcasecmp(text, "B"))
+			text = "";
+	}
+	*value = n;
+	return *text == '\0';
+}
+
+static bool parse_nodes(const char *text, size_t *value)
+{
+	static const char synthetic[] = "synthetic:";
+	if (!strcmp(text, "system")) {
+		*value = 0;
+		return true;
+	}
+	if (strncmp(text, synthetic, sizeof synthetic - 1))
+		return false;
+	return parse_number(text + sizeof synthetic - 1, false, value) && *value > 0;
+}
+
+static bool parse(const struct option *o, const char *text, size_t *value)
+{
+	bool ok = o->kind == NODES ? parse_nodes(text, value)
+	                           : parse_number(text, o->kind == BYTES, value);
+	return ok && *value >= o->least && *value <= o->most;
+}
+
+static void parse_one(const char *name, size_t length, const char *value)
+{
+	char lower[NAME_BYTES];
+	const struct option *o = NULL;
+	if (length < sizeof lower) {
+		for (size_t i = 0; i < length; i++)
+			lower[i] = (char)tolower((unsigned char)name[i]);
+		lower[length] = '\0';
+		o = find(lower);
+	}
+	size_t parsed;
+	if (!o)
+		report("unknown option " PREFIX "%.*s is ignored", (int)length, name);
+	else if (!parse(o, value, &parsed))
+		report("bad value \"%.100s\" for " PREFIX "%.*s: the default is kept", value,
+		        (int)length, name);
+	else
+		store_rlx(o->x_value, parsed);
+}
+
+void options_parse(char **environment)
+{
+	for (char **e = environment; *e; e++) {
+		if (strncmp(*e, PREFIX, sizeof PREFIX - 1))
+			continue;
+		const char *name = *e + sizeof PREFIX - 1;
+		const char *equals = strchr(name, '=');
+		if (equals)
+			parse_one(name, (size_t)(equals - name), equals + 1);
+	}
+	if (!load_rlx(&options.x_verbose))
+		return;
+	for (size_t i = 0; i < OPTIONS; i++) {
+		char text[NAME_BYTES];
+		option_get(table[i].name, text, sizeof text);
+		report("option %s = %s", table[i].name, text);
+	}
+}
+
+int option_set(const char *name, const char *value)
+{
+	const struct option *o = find(name);
+	size_t parsed;
+	if (!o || !parse(o, value, &parsed)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (o->when == START) {
+		errno = EPERM;
+		return -1;
+	}
+	store_rlx(o->x_value, parsed);
+	return 0;
+}
+
+int option_get(const char *name, char *text, size_t bytes)
+{
+	const struct option *o = find(name);
+	if (!o) {
+		errno = EINVAL;
+		return -1;
+	}
+	size_t value = load_rlx(o->x_value);
+	if (o->kind == NODES && value == 0)
+		return snprintf(text, bytes, "system");
+	return snprintf(text, bytes, "%s%zu", o->kind == NODES ? "synthetic:" : "", value);
+}

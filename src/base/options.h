@@ -1,0 +1,25 @@
+/*
+ * options.h: values of the options of options.def. Readers see a valid value
+ * at any time: the defaults are static, and each value is one atomic word.
+ */
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
+
+#include "base/atomic.h"
+#include "base/base.h"
+
+struct options {
+#define OPTION(name, kind, value, least, most, when, text) _Atomic(size_t) x_##name; /* any */
+#include "base/options.def"
+#undef OPTION
+};
+extern struct options options;
+
+/* Reads HAKMEM_* from an environment; a bad value is reported and left out. */
+void options_parse(char **environment);
+
+/* For hak_option_set and hak_option_get; results as documented there. */
+int option_set(const char *name, const char *value);
+int option_get(const char *name, char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,161 @@
+/*
+ * os.c: system calls. See os.h for the contract.
+ */
+#include "base/os.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+struct os_counters os_counters;
+
+static void count_map_call(void)
+{
+	add_rlx(&os_counters.x_map_calls, 1);
+}
+
+size_t os_page_bytes(void)
+{
+	static _Atomic(size_t) x_bytes; /* any: relaxed, every writer stores the same value */
+	size_t bytes = load_rlx(&x_bytes);
+	if (unlikely(!bytes)) {
+		bytes = (size_t)sysconf(_SC_PAGESIZE);
+		store_rlx(&x_bytes, bytes);
+	}
+	return bytes;
+}
+
+static void *map(void *hint, size_t bytes, int prot)
+{
+	count_map_call();
+	void *p = mmap(hint, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+bool os_unmap(void *start, size_t bytes)
+{
+	count_map_call();
+	return munmap(start, bytes) == 0;
+}
+
+void *os_map(size_t bytes)
+{
+	void *p = map(NULL, bytes, PROT_READ | PROT_WRITE);
+	if (p)
+		add_rlx(&os_counters.x_metadata, bytes);
+	return p;
+}
+
+/*
+ * The kernel hands out addresses downwards, so the first try is aligned by
+ * chance when the last mapping was; otherwise more is mapped and trimmed.
+ */
+static void *map_aligned(size_t bytes, size_t align, int prot)
+{
+	if (bytes + align < bytes) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	char *p = map(NULL, bytes, prot);
+	if (!p || !((uintptr_t)p & (align - 1)))
+		return p;
+	os_unmap(p, bytes);
+	size_t slack = align - os_page_bytes();
+	p = map(NULL, bytes + slack, prot);
+	if (!p)
+		return NULL;
+	char *aligned = (char *)align_up((uintptr_t)p, align);
+	size_t head = (size_t)(aligned - p);
+	if (head)
+		os_unmap(p, head);
+	if (slack - head)
+		os_unmap(aligned + bytes, slack - head);
+	return aligned;
+}
+
+void *os_reserve(size_t bytes, size_t align)
+{
+	return map_aligned(bytes, align, PROT_NONE);
+}
+
+void *os_map_aligned(size_t bytes, size_t align)
+{
+	return map_aligned(bytes, align, PROT_READ | PROT_WRITE);
+}
+
+bool os_commit(void *start, size_t bytes)
+{
+	count_map_call();
+	return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+bool os_purge(void *start, size_t bytes)
+{
+	add_rlx(&os_counters.x_purge_calls, 1);
+	int r;
+	do
+		r = madvise(start, bytes, MADV_DONTNEED);
+	while (r != 0 && errno == EAGAIN);
+	if (r != 0)
+		return false;
+	add_rlx(&os_counters.x_purged, bytes);
+	return true;
+}
+
+void os_populate(void *start, size_t bytes)
+{
+	int saved = errno;
+	if (madvise(start, bytes, MADV_POPULATE_WRITE) != 0)
+		errno = saved;
+}
+
+void os_no_huge(void *start, size_t bytes)
+{
+	int saved = errno;
+	if (madvise(start, bytes, MADV_NOHUGEPAGE) != 0)
+		errno = saved;
+}
+
+bool os_grow_in_place(void *start, size_t old_bytes, size_t new_bytes)
+{
+	count_map_call();
+	return mremap(start, old_bytes, new_bytes, 0) != MAP_FAILED;
+}
+
+bool os_move_pages(void *from, size_t bytes, void *to)
+{
+	count_map_call();
+	return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) !=
+	       MAP_FAILED;
+}
+
+bool os_move_mapping(void *from, size_t bytes, void *to)
+{
+	count_map_call();
+	return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
+}
+
+unsigned os_cpu(void)
+{
+	int cpu = sched_getcpu();
+	return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
+size_t os_address_space_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return SIZE_MAX;
+	return limit.rlim_cur;
+}

@@ -1,0 +1,62 @@
+/*
+ * os.h: the only user of mmap, madvise and their like. Every call is counted.
+ * Functions return false or NULL on failure and leave errno as the kernel set
+ * it; nothing here allocates or locks.
+ */
+#ifndef BASE_OS_H
+#define BASE_OS_H
+
+#include "base/atomic.h"
+#include "base/base.h"
+
+struct os_counters {
+	_Atomic(uint64_t) x_map_calls;   /* any: relaxed, mmap munmap mremap mprotect */
+	_Atomic(uint64_t) x_purge_calls; /* any: relaxed, madvise */
+	_Atomic(uint64_t) x_purged;      /* any: relaxed, bytes given back */
+	_Atomic(uint64_t) x_metadata;    /* any: relaxed, bytes mapped by os_map */
+};
+extern struct os_counters os_counters;
+
+/* The system's page size in bytes, read once. */
+size_t os_page_bytes(void);
+
+/* Zeroed memory for descriptors, never unmapped. */
+void *os_map(size_t bytes);
+
+/* Address space without access, aligned to a power of two. */
+void *os_reserve(size_t bytes, size_t align);
+
+/* Readable and writable zeroed memory, aligned; os_unmap gives it back. */
+void *os_map_aligned(size_t bytes, size_t align);
+bool os_unmap(void *start, size_t bytes);
+
+/* Makes part of a reservation readable and writable. */
+bool os_commit(void *start, size_t bytes);
+
+/* Gives pages back to the kernel; they read as zero afterwards. */
+bool os_purge(void *start, size_t bytes);
+
+/* Faults pages in with one call; failing is harmless. */
+void os_populate(void *start, size_t bytes);
+
+/* Keeps transparent huge pages out of a range. */
+void os_no_huge(void *start, size_t bytes);
+
+/* Grows a mapping where it is. */
+bool os_grow_in_place(void *start, size_t old_bytes, size_t new_bytes);
+
+/*
+ * Moves the pages of [from, from + bytes) over those at `to`, which is mapped
+ * by the caller. os_move_pages leaves `from` mapped and empty; os_move_mapping
+ * unmaps it.
+ */
+bool os_move_pages(void *from, size_t bytes, void *to);
+bool os_move_mapping(void *from, size_t bytes, void *to);
+
+/* The CPU this thread runs on. */
+unsigned os_cpu(void);
+
+/* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
+size_t os_address_space_limit(void);
+
+#endif

@@ -1,0 +1,186 @@
+/*
+ * page.c: the life of a small page.
+ *
+ *              | take              | let go            | scan for partial
+ *   take       | CAS, one wins     | after the store   | CAS, one wins
+ *   let go     |                   | one owner         | bit after owner [P2]
+ *   scan       |                   |                   | bit, then CAS
+ */
+#include "segments/page.h"
+
+#include "base/os.h"
+#include "segments/map.h"
+#include "segments/span.h"
+
+/* Of its blocks a page must have this share free before it is offered for reuse. */
+#define PARTIAL_SHARE 8
+
+/* Words of x_partial that one bit of x_partial_words stands for. */
+#define PARTIAL_STRIDE ((REGION_SLICES / 64 + 63) / 64)
+
+void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zero)
+{
+	size_t bytes = class_bytes(size_class);
+	page->free = NULL;
+	page->next = page->prev = NULL;
+	page->size_class = (uint8_t)size_class;
+	page->total = (uint16_t)(page_span_bytes(page) / bytes);
+	page->in_partial = page->queued = page->first_class = false;
+	page->zero = zero;
+	store_rlx(&page->x_used, 0);
+	store_rlx(&page->x_carved, 0);
+	store_rlx(&page->x_pinned, 0);
+	store_rlx(&page->x_bytes, bytes);
+	for (unsigned i = 1; i < page->slices; i++) {
+		page[i].next = page;
+		store_rlx(&page[i].x_owner, OWNER_INSIDE);
+	}
+	store_rlx(&page->x_owner, owner);
+}
+
+void page_carve(struct page *page, bool populate)
+{
+	size_t bytes = load_rlx(&page->x_bytes);
+	unsigned carved = load_rlx(&page->x_carved);
+	ASSERT(!page->free && carved < page->total);
+	if (populate && page->zero && !carved)
+		os_populate(page->start, page_span_bytes(page));
+	char *first = page->start + carved * bytes;
+	uintptr_t end = align_up((uintptr_t)first + bytes, 4096);
+	size_t count = (end - (uintptr_t)first) / bytes;
+	count = min_size(count, page->total - carved);
+	char *block = first;
+	for (size_t i = 1; i < count; i++, block += bytes)
+		((struct block *)block)->next = (struct block *)(block + bytes);
+	((struct block *)block)->next = NULL;
+	page->free = (struct block *)first;
+	store_rlx(&page->x_carved, (uint16_t)(carved + count));
+}
+
+void page_free(struct page *page)
+{
+	ASSERT(load_rlx(&page->x_used) == 0 && !page->queued);
+	page->free = NULL;
+	store_rlx(&page->x_carved, 0);
+	span_free(page);
+}
+
+static void partial_set(struct region *r, size_t index, unsigned c)
+{
+	uint64_t bit = (uint64_t)1 << (index % 64);
+	size_t word = index / 64;
+	if (or_sc(&r->x_partial[c][word], bit) & bit) /* [P2] */
+		return;
+	add_rlx(&nodes[r->node].x_partial[c], 1);
+	or_sc(&r->x_partial_words[c], (uint64_t)1 << (word / PARTIAL_STRIDE));
+}
+
+/* True for the one caller that found the bit set. */
+static bool partial_clear(struct region *r, size_t index, unsigned c)
+{
+	uint64_t bit = (uint64_t)1 << (index % 64);
+	if (!(and_sc(&r->x_partial[c][index / 64], ~bit) & bit)) /* [P2] */
+		return false;
+	sub_rlx(&nodes[r->node].x_partial[c], 1);
+	return true;
+}
+
+void page_let_go(struct page *page)
+{
+	struct region *r = page_region(page);
+	unsigned c = page->size_class, node = r->node;
+	unsigned room = page->total - load_rlx(&page->x_used);
+	bool partial = room > 0 && room * PARTIAL_SHARE >= page->total;
+	ASSERT(load_rlx(&page->x_used) > 0 && !page->queued && !load_rlx(&page->x_pinned));
+	page->in_partial = partial;
+	add_rlx(&nodes[node].x_pages_let_go, 1);
+	atomic_store_explicit(&page->x_owner, OWNER_NOBODY, memory_order_seq_cst); /* [P1] [P2] */
+	if (partial)
+		partial_set(r, (size_t)(page - r->pages), c);
+}
+
+static bool take(struct page *page, uintptr_t owner)
+{
+	uintptr_t nobody = OWNER_NOBODY;
+	if (!atomic_compare_exchange_strong_explicit(&page->x_owner, &nobody, owner,
+	            memory_order_seq_cst, memory_order_seq_cst)) /* [P1] [P2] */
+		return false;
+	add_rlx(&nodes[page->node].x_pages_taken, 1);
+	return true;
+}
+
+bool page_take(struct page *page, uintptr_t owner)
+{
+	if (!take(page, owner))
+		return false;
+	if (page->in_partial) {
+		struct region *r = page_region(page);
+		partial_clear(r, (size_t)(page - r->pages), page->size_class);
+		page->in_partial = false;
+	}
+	return true;
+}
+
+/*
+ * Wins the page behind a bit that was just cleared. A stale bit may name a
+ * page that has become one of another class: that one is let go again.
+ */
+static struct page *take_hinted(struct region *r, size_t index, unsigned c, uintptr_t owner)
+{
+	struct page *page = &r->pages[index];
+	if (!take(page, owner))
+		return NULL;
+	if (page->size_class == c && page_has_room(page)) {
+		page->in_partial = false;
+		return page;
+	}
+	page_let_go(page);
+	return NULL;
+}
+
+static struct page *scan_word(struct region *r, size_t word, unsigned c, uintptr_t owner)
+{
+	uint64_t bits = load_rlx(&r->x_partial[c][word]);
+	for (; bits; bits &= bits - 1) {
+		size_t index = word * 64 + (size_t)__builtin_ctzl(bits);
+		struct page *page =
+		        partial_clear(r, index, c) ? take_hinted(r, index, c, owner) : NULL;
+		if (page)
+			return page;
+	}
+	return NULL;
+}
+
+static struct page *scan_region(struct region *r, unsigned c, uintptr_t owner)
+{
+	uint64_t strides = load_rlx(&r->x_partial_words[c]);
+	for (; strides; strides &= strides - 1) {
+		size_t stride = (size_t)__builtin_ctzl(strides), from = stride * PARTIAL_STRIDE;
+		size_t to = min_size(from + PARTIAL_STRIDE, REGION_SLICES / 64);
+		for (size_t word = from; word < to; word++) {
+			struct page *page = scan_word(r, word, c, owner);
+			if (page)
+				return page;
+		}
+		/* Empty: forget it, unless a bit was set meanwhile. */
+		and_sc(&r->x_partial_words[c], ~((uint64_t)1 << stride));
+		for (size_t word = from; word < to; word++)
+			if (load_sc(&r->x_partial[c][word]))
+				or_sc(&r->x_partial_words[c], (uint64_t)1 << stride);
+	}
+	return NULL;
+}
+
+struct page *page_take_partial(unsigned node, unsigned c, uintptr_t owner)
+{
+	if (!load_rlx(&nodes[node].x_partial[c]))
+		return NULL;
+	struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
+	for (unsigned tries = 0; r && tries < SEARCH_REGIONS; tries++) {
+		struct page *page = scan_region(r, c, owner);
+		if (page)
+			return page;
+		r = load_acq(&r->x_next); /* [R1] */
+	}
+	return NULL;
+}

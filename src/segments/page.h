@@ -1,0 +1,58 @@
+/*
+ * page.h: small pages: spans of blocks of one class, owned by one heap or by
+ * nobody. Functions take a page that the caller owns, unless they say "any".
+ */
+#ifndef SEGMENTS_PAGE_H
+#define SEGMENTS_PAGE_H
+
+#include "base/check.h"
+#include "segments/types.h"
+
+/* Makes a claimed span a page of a class, owned by `owner`. */
+void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zero);
+
+/*
+ * Puts the next blocks of a page that has room on its empty free list: up to
+ * the end of an OS page, or one. `populate`: fault in the whole span first.
+ */
+void page_carve(struct page *page, bool populate);
+
+/* Unmakes an empty page; its span goes to the pool. */
+void page_free(struct page *page);
+
+/*
+ * Lets go of a page with blocks in use. From here on it may be anybody's: the
+ * caller must not touch it again.
+ */
+void page_let_go(struct page *page);
+
+/* any: takes over a page that nobody owns. One caller wins. */
+bool page_take(struct page *page, uintptr_t owner);
+
+/* any: a page of the class with room that nobody owned, now owned; or NULL. */
+struct page *page_take_partial(unsigned node, unsigned size_class, uintptr_t owner);
+
+static inline bool page_has_room(const struct page *page)
+{
+	return page->free || load_rlx(&page->x_carved) < page->total;
+}
+
+static inline size_t page_span_bytes(const struct page *page)
+{
+	return page->slices * SLICE_BYTES;
+}
+
+/* Puts a block on the free list; true when that was the last one in use (I3). */
+static ALWAYS_INLINE bool page_push(struct page *page, struct block *block)
+{
+	block->next = page->free;
+	page->free = block;
+	return counter32_dec_to_zero(&page->x_used);
+}
+
+static inline uintptr_t page_owner(struct page *page)
+{
+	return load_rlx(&page->x_owner);
+}
+
+#endif

@@ -1,0 +1,152 @@
+/*
+ * region.c: reserves regions and commits their granules.
+ *
+ * A region reserves its whole window without access; a frontier (x_committed)
+ * moves up through it with mprotect, so that limits on data, strict overcommit
+ * and mlockall(MCL_FUTURE) see only what is used. Moving the frontier is a
+ * CAS: the winner owns the granules it passed and publishes them.
+ *
+ *              | grow                        | search (span.c)
+ *   grow       | CAS on x_committed decides  | sees granules once published
+ *
+ * Where the address space is limited, small chunks are taken instead; they
+ * share the descriptor of the window in which they happen to lie.
+ */
+#include "segments/region.h"
+
+#include "base/os.h"
+#include "segments/map.h"
+
+#include <errno.h>
+
+struct node nodes[NODES_MAX];
+struct region *_Atomic region_map[REGION_MAP_ENTRIES];
+
+#define CHUNK_BYTES_MAX (32 * GRANULE_BYTES)
+#define CHUNK_SHARE 16 /* of the address space limit */
+
+struct region *region_window(const void *p)
+{
+	struct region *_Atomic *entry = &region_map[(uintptr_t)p >> REGION_SHIFT];
+	struct region *found = load_acq(entry); /* [M1] */
+	if (found)
+		return found;
+	struct region *r = os_map(sizeof *r);
+	if (!r)
+		return NULL;
+	r->base = align_down((uintptr_t)p, REGION_BYTES);
+	if (cas_acq_rel(entry, &found, r)) /* [M1] */
+		return r;
+	os_unmap(r, sizeof *r);
+	return found;
+}
+
+/* Called by the one thread that reserved the address space it stands for. */
+static void region_list(struct region *r, unsigned node, enum region_kind kind)
+{
+	r->node = (uint8_t)node;
+	r->kind = (uint8_t)kind;
+	struct region *first = load_rlx(&nodes[node].x_regions[kind]);
+	do
+		store_rlx(&r->x_next, first);
+	while (!cas_weak_rel(&nodes[node].x_regions[kind], &first, r)); /* [R1] */
+}
+
+static void publish_granules(struct region *r, size_t from, size_t count)
+{
+	add_rlx(&nodes[r->node].x_committed, count * GRANULE_BYTES);
+	for (size_t g = from; g < from + count; g++) {
+		store_rel(&r->x_slices[g], SLICES_ALL); /* [S1] */
+		or_sc(&r->x_has_free[g / 64], (uint64_t)1 << (g % 64));
+	}
+}
+
+/* Moves the frontier of a region by at least `need` granules. */
+static bool commit(struct region *r, size_t need)
+{
+	uint32_t from = load_rlx(&r->x_committed), limit = load_rlx(&r->x_limit);
+	size_t step;
+	do {
+		if (from + need > limit)
+			return false;
+		step = from < COMMIT_GRANULES_MIN ? COMMIT_GRANULES_MIN : from;
+		step = min_size(step, COMMIT_GRANULES_MAX);
+		step = min_size(max_size(step, need), limit - from);
+	} while (!cas_rlx(&r->x_committed, &from, (uint32_t)(from + step)));
+
+	while (!os_commit((char *)r->base + from * GRANULE_BYTES, step * GRANULE_BYTES)) {
+		/* What is given up here is lost if another thread moved on meanwhile: address
+		 * space only. */
+		size_t less = step > need ? max_size(step / 2, need) : 0;
+		uint32_t expected = (uint32_t)(from + step);
+		cas_rlx(&r->x_committed, &expected, (uint32_t)(from + less));
+		if (!less)
+			return false;
+		step = less;
+	}
+	publish_granules(r, from, step);
+	return true;
+}
+
+static bool reserve_region(unsigned node, enum region_kind kind)
+{
+	void *base = os_reserve(REGION_BYTES, REGION_BYTES);
+	if (!base)
+		return false;
+	struct region *r = region_window(base);
+	if (!r) {
+		os_unmap(base, REGION_BYTES);
+		return false;
+	}
+	os_no_huge(base, REGION_BYTES);
+	store_rlx(&r->x_limit, (uint32_t)REGION_GRANULES);
+	add_rlx(&nodes[node].x_reserved, REGION_BYTES);
+	region_list(r, node, kind);
+	return true;
+}
+
+/*
+ * A chunk of the size that a limited address space can bear, accessible at
+ * once. Chunks are aligned to their size, so none lies in two windows.
+ */
+static bool reserve_chunk(unsigned node)
+{
+	size_t bytes = CHUNK_BYTES_MAX, limit = os_address_space_limit();
+	while (bytes > GRANULE_BYTES && bytes > limit / CHUNK_SHARE)
+		bytes /= 2;
+	char *p = NULL;
+	while (!p && bytes >= GRANULE_BYTES) {
+		p = os_map_aligned(bytes, bytes);
+		if (!p)
+			bytes /= 2;
+	}
+	if (!p)
+		return false;
+	struct region *r = region_window(p);
+	if (!r) {
+		os_unmap(p, bytes);
+		return false;
+	}
+	/* Whoever moves x_limit from 0 lists the window; the value has no other use here. */
+	uint32_t none = 0;
+	if (cas_rlx(&r->x_limit, &none, 1)) {
+		store_rlx(&r->x_committed, 1);
+		region_list(r, node, REGION_SPANS);
+	}
+	add_rlx(&nodes[r->node].x_reserved, bytes);
+	publish_granules(r, ((uintptr_t)p - r->base) / GRANULE_BYTES, bytes / GRANULE_BYTES);
+	return true;
+}
+
+bool region_grow(unsigned node, enum region_kind kind, size_t granules)
+{
+	struct region *newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+	if (newest && commit(newest, granules))
+		return true;
+	if (reserve_region(node, kind)) {
+		newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+		if (commit(newest, granules))
+			return true;
+	}
+	return kind == REGION_SPANS && reserve_chunk(node);
+}

@@ -1,0 +1,20 @@
+/*
+ * region.h: address space for a node, reserved by the window and made
+ * accessible step by step.
+ */
+#ifndef SEGMENTS_REGION_H
+#define SEGMENTS_REGION_H
+
+#include "segments/types.h"
+
+/*
+ * More fresh granules in a node's pool, at least `granules` in a row. False
+ * when the kernel refuses; the caller looks into the pool again either way,
+ * because another thread may have taken them or given some back.
+ */
+bool region_grow(unsigned node, enum region_kind kind, size_t granules);
+
+/* The descriptor window of an address, made when there is none. NULL: no memory. */
+struct region *region_window(const void *p);
+
+#endif

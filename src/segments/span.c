@@ -1,0 +1,273 @@
+/*
+ * span.c: claims and frees spans. One word per granule (x_slices) decides who
+ * owns its slices:
+ *
+ *              | claim                  | free             | purge
+ *   claim      | CAS, one wins          | CAS or later     | CAS, one wins
+ *   free       |                        | distinct bits    | distinct bits
+ *   purge      |                        |                  | CAS, one wins
+ *
+ * A purge is a claim, a madvise and a free: nobody else can reach the slices
+ * meanwhile. All operations are lock-free; a search looks at a bounded number
+ * of regions. A thread stopped here strands the span it was claiming.
+ */
+#include "segments/span.h"
+
+#include "base/check.h"
+#include "base/options.h"
+#include "segments/map.h"
+#include "segments/region.h"
+
+#include <errno.h>
+
+#define GROW_TRIES 4
+
+static uint32_t span_mask(unsigned first, unsigned slices)
+{
+	return (uint32_t)((((uint64_t)1 << slices) - 1) << first);
+}
+
+/* Bit i is set where bits i .. i + n - 1 of `free` are. */
+static uint32_t run_starts(uint32_t free, unsigned n)
+{
+	unsigned have = 1;
+	while (have < n) {
+		unsigned shift = have < n - have ? have : n - have;
+		free &= free >> shift;
+		have += shift;
+	}
+	return free;
+}
+
+/* Bits at multiples of a power of two. */
+static uint32_t align_bits(unsigned align)
+{
+	uint32_t bits = 1;
+	for (unsigned a = GRANULE_SLICES / 2; a >= align; a /= 2)
+		bits |= bits << a;
+	return bits;
+}
+
+struct request {
+	unsigned slices;
+	uint32_t starts; /* where the span may begin */
+	bool dirty;      /* only resident slices */
+};
+
+static uint32_t candidates(uint64_t word, bool dirty)
+{
+	uint32_t pool = (uint32_t)word, resident = (uint32_t)(word >> SLICES_DIRTY_SHIFT);
+	return dirty ? pool & resident : pool;
+}
+
+/* Forgets a granule that a hint names for nothing. */
+static void clear_hint(
+        _Atomic(uint64_t) *x_hint, _Atomic(uint64_t) *x_slices, uint64_t bit, bool dirty)
+{
+	and_sc(x_hint, ~bit);
+	if (candidates(load_sc(x_slices), dirty))
+		or_sc(x_hint, bit);
+}
+
+static struct page *claim_in_granule(
+        struct region *r, size_t g, const struct request *q, bool *zero)
+{
+	uint64_t word = load_rlx(&r->x_slices[g]);
+	for (;;) {
+		uint32_t starts = run_starts(candidates(word, q->dirty), q->slices) & q->starts;
+		if (!starts)
+			return NULL;
+		unsigned first = (unsigned)__builtin_ctz(starts);
+		uint64_t mask = span_mask(first, q->slices);
+		uint64_t both = mask | mask << SLICES_DIRTY_SHIFT;
+		if (!cas_weak_acq(&r->x_slices[g], &word, word & ~both)) /* [S1] */
+			continue;
+		uint64_t dirty = (word >> SLICES_DIRTY_SHIFT) & mask;
+		*zero = !dirty;
+		if (dirty)
+			sub_rlx(&nodes[r->node].x_dirty_bytes,
+			        (uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
+		size_t index = g * GRANULE_SLICES + first;
+		struct page *page = &r->pages[index];
+		page->start = (char *)r->base + index * SLICE_BYTES;
+		page->slices = (uint8_t)q->slices;
+		page->node = r->node;
+		return page;
+	}
+}
+
+static struct page *claim_in_region(struct region *r, const struct request *q, bool *zero)
+{
+	_Atomic(uint64_t) *hints = q->dirty ? r->x_has_dirty : r->x_has_free;
+	for (size_t w = 0; w < REGION_WORDS; w++) {
+		uint64_t bits = load_rlx(&hints[w]);
+		for (; bits; bits &= bits - 1) {
+			size_t g = w * 64 + (size_t)__builtin_ctzl(bits);
+			struct page *page = claim_in_granule(r, g, q, zero);
+			if (page)
+				return page;
+			if (!candidates(load_rlx(&r->x_slices[g]), q->dirty))
+				clear_hint(&hints[w], &r->x_slices[g], (uint64_t)1 << (g % 64),
+				        q->dirty);
+		}
+	}
+	return NULL;
+}
+
+/* From the region where the last search ended, once around the list at most. */
+static struct page *search(unsigned node, const struct request *q, bool *zero)
+{
+	struct node *n = &nodes[node];
+	struct region *first = load_acq(&n->x_regions[REGION_SPANS]); /* [R1] */
+	struct region *r = load_acq(&n->x_hint[REGION_SPANS]);
+	if (!r)
+		r = first;
+	for (unsigned tries = 0; r && tries < SEARCH_REGIONS; tries++) {
+		struct page *page = claim_in_region(r, q, zero);
+		if (page) {
+			if (load_rlx(&n->x_hint[REGION_SPANS]) != r)
+				store_rel(&n->x_hint[REGION_SPANS], r); /* [R1] */
+			return page;
+		}
+		r = load_acq(&r->x_next); /* [R1] */
+		if (!r)
+			r = first;
+	}
+	return NULL;
+}
+
+struct page *span_claim(unsigned node, unsigned slices, unsigned align_slices, bool *zero)
+{
+	struct request q = {.slices = slices, .starts = align_bits(align_slices)};
+	for (unsigned tries = 0; tries < GROW_TRIES; tries++) {
+		struct page *page = NULL;
+		if (load_rlx(&nodes[node].x_dirty_bytes) >= slices * SLICE_BYTES) {
+			q.dirty = true;
+			page = search(node, &q, zero);
+			q.dirty = false;
+		}
+		if (!page)
+			page = search(node, &q, zero);
+		if (page) {
+			ASSERT(load_rlx(&page->x_owner) == OWNER_NONE);
+			add_rlx(&nodes[node].x_spans_claimed, 1);
+			return page;
+		}
+		if (!region_grow(node, REGION_SPANS, 1))
+			break;
+	}
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* Gives slices of one granule to the pool, with the hints that lead to them. */
+static void span_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
+{
+	uint64_t word = mask, bit = (uint64_t)1 << (g % 64);
+	if (dirty) {
+		word |= word << SLICES_DIRTY_SHIFT;
+		add_rlx(&nodes[r->node].x_dirty_bytes,
+		        (uint64_t)__builtin_popcount(mask) * SLICE_BYTES);
+	}
+	or_sc(&r->x_slices[g], word); /* [S1] */
+	if (!(load_sc(&r->x_has_free[g / 64]) & bit))
+		or_sc(&r->x_has_free[g / 64], bit);
+	if (dirty && !(load_sc(&r->x_has_dirty[g / 64]) & bit))
+		or_sc(&r->x_has_dirty[g / 64], bit);
+}
+
+void span_free(struct page *page)
+{
+	struct region *r = page_region(page);
+	size_t index = (size_t)(page - r->pages);
+	unsigned first = index % GRANULE_SLICES;
+	unsigned slices = page->slices;
+	for (unsigned i = 0; i < slices; i++)
+		store_rlx(&page[i].x_owner, OWNER_NONE);
+	add_rlx(&nodes[r->node].x_spans_freed, 1);
+	span_publish(r, index / GRANULE_SLICES, span_mask(first, slices), true);
+	pool_trim(r->node);
+}
+
+static bool granule_claim(struct region *r, size_t g, bool *zero)
+{
+	uint64_t word = load_rlx(&r->x_slices[g]);
+	while ((word & SLICES_ALL) == SLICES_ALL) {
+		if (!cas_weak_acq(&r->x_slices[g], &word, 0)) /* [S1] */
+			continue;
+		uint64_t dirty = word >> SLICES_DIRTY_SHIFT;
+		if (dirty) {
+			*zero = false;
+			sub_rlx(&nodes[r->node].x_dirty_bytes,
+			        (uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
+		}
+		return true;
+	}
+	return false;
+}
+
+/* All or nothing; what was won before a failure goes back as it was found. */
+static bool granules_claim_from(struct region *r, size_t from, size_t count, bool *zero)
+{
+	*zero = true;
+	for (size_t i = 0; i < count; i++) {
+		bool clean = true;
+		if (!granule_claim(r, from + i, &clean)) {
+			while (i-- > 0)
+				span_publish(r, from + i, (uint32_t)SLICES_ALL, !*zero);
+			return false;
+		}
+		*zero = *zero && clean;
+	}
+	return true;
+}
+
+bool granules_claim_at(char *start, size_t count, bool *zero)
+{
+	struct region *r = map_region(start);
+	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
+	if (!r || from + count > REGION_GRANULES)
+		return false;
+	return granules_claim_from(r, from, count, zero);
+}
+
+static char *granules_in_region(struct region *r, size_t count, size_t align, bool *zero)
+{
+	size_t committed = min_size(load_rlx(&r->x_committed), REGION_GRANULES), run = 0;
+	for (size_t g = 0; g < committed; g++) {
+		uint64_t word = load_rlx(&r->x_slices[g]);
+		run = (word & SLICES_ALL) == SLICES_ALL ? run + 1 : 0;
+		if (!run || run < count || ((g + 1 - count) & (align - 1)))
+			continue;
+		if (granules_claim_from(r, g + 1 - count, count, zero))
+			return (char *)r->base + (g + 1 - count) * GRANULE_BYTES;
+		run = 0;
+	}
+	return NULL;
+}
+
+char *granules_claim(unsigned node, size_t count, size_t align, bool *zero)
+{
+	for (unsigned tries = 0; tries < GROW_TRIES; tries++) {
+		struct region *r = load_acq(&nodes[node].x_regions[REGION_WHALES]); /* [R1] */
+		for (unsigned n = 0; r && n < SEARCH_REGIONS; n++) {
+			char *start = granules_in_region(r, count, align, zero);
+			if (start)
+				return start;
+			r = load_acq(&r->x_next); /* [R1] */
+		}
+		if (!region_grow(node, REGION_WHALES, count + align - 1))
+			break;
+	}
+	errno = ENOMEM;
+	return NULL;
+}
+
+void granules_free(char *start, size_t count, bool dirty)
+{
+	struct region *r = map_region(start);
+	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
+	for (size_t i = 0; i < count; i++)
+		span_publish(r, from + i, (uint32_t)SLICES_ALL, dirty);
+	pool_trim(r->node);
+}

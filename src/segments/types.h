@@ -1,0 +1,165 @@
+/*
+ * types.h: the structures of memory, their invariants and the order table.
+ *
+ * Glossary. A *region* is one aligned window of the address space (1 GiB). Its
+ * *granules* (2 MiB) are split into 32 *slices* (64 KiB). A *span* is a run of
+ * slices in one granule. A *page* is a span of blocks of one small class; a
+ * *mid* block is a span of its own; a *whale* is a run of granules or, above
+ * WHALE_REGION_MAX, a mapping of its own. A *heap* is what a thread allocates
+ * from. A page *descriptor* lies outside the user's memory, one per slice.
+ *
+ * Invariants.
+ *  I1  Every slice has one owner: the pool (its bit in x_slices is set), or
+ *      whoever cleared that bit. Only the owner writes its descriptor's
+ *      non-atomic fields, and only the owner gives it to madvise.
+ *  I2  A small page is owned by the heap in x_owner, or by nobody
+ *      (OWNER_NOBODY). Only the owner touches free, carved, x_used, next, prev.
+ *  I3  x_used of a page = blocks not on its free list, plus 1 while it is the
+ *      current page of its class (the pin), so the fast free of a current page
+ *      never sees zero. Blocks in a stash or an inbox count as used.
+ *  I4  A page that nobody owns has at least one block in use. Whoever frees
+ *      such a block takes the page over first.
+ *  I5  A page has its bit in the partial map only if it was let go with room;
+ *      a set bit is a hint, the page itself is won by CAS on x_owner.
+ *  I6  A slice in the pool without its dirty bit reads as zero.
+ *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
+ *  I8  Descriptors, regions and heaps are type-stable: never unmapped, never
+ *      reused as anything else.
+ *
+ * Order table. [T] names the test that covers the pair.
+ *  [M1] map entry. Publishes the region's fields. release: region_publish;
+ *       acquire: map_region. A weaker load could see the entry, not its base.
+ *  [S1] x_slices. Freeing slices publishes the descriptor reset and the last
+ *       use of the memory; release: span_publish; acquire: span_claim. Without
+ *       it a claimer's writes could precede the last owner's reads.
+ *  [S2] x_slices, purge. The purger claims (acquire) and publishes (release)
+ *       as any owner does, so madvise lies between the two. [T] stress_purge
+ *  [P1] x_owner, letting go. Publishes the page's fields; release: page_let_go;
+ *       acquire: page_take. [T] stress_producer, stress_churn
+ *  [P2] x_owner and the partial bit. page_let_go stores the owner, then sets
+ *       the bit (seq_cst); a scanner clears the bit (seq_cst), then tries the
+ *       owner. A clear that hides a set therefore comes after the owner was
+ *       stored, and its CAS meets NOBODY or a newer owner, who sets the bit
+ *       again. Reversed, a bit could be lost with the page's room.
+ *  [F1] inbox list. Push publishes the links in the blocks; release: inbox_push;
+ *       acquire: inbox_take. [T] stress_producer
+ *  [F2] inbox list and x_state (store buffering). A leaving thread sets
+ *       HEAP_FREE, then takes its inbox; a sender pushes, then reads x_state.
+ *       All four are seq_cst, so one of the two sees the other, and no block is
+ *       left behind in the inbox of a heap that nobody has. [T] stress_churn
+ *  [H1] free-heap stack. Push publishes the heap; release: heap_put; acquire:
+ *       heap_get. The head carries a 32-bit tag against ABA; links are indices
+ *       outside the heaps.
+ *  [L1] x_lease. A first-class heap is used by whoever moved its lease from 0 to
+ *       1; acquire: lease_try; release: lease_end.
+ *  [R1] region list of a node. release: region_publish; acquire: its readers.
+ */
+#ifndef SEGMENTS_TYPES_H
+#define SEGMENTS_TYPES_H
+
+#include "base/atomic.h"
+#include "numa/topology.h"
+#include "segments/limits.h"
+#include "segments/sizeclass.h"
+
+struct heap;
+
+/* The first word of a free block. */
+struct block {
+	struct block *next;
+};
+
+/*
+ * What x_owner can hold beside the address of a heap. The values are small, so
+ * none is ever such an address.
+ */
+#define OWNER_NONE ((uintptr_t)0)   /* no block starts in this slice */
+#define OWNER_NOBODY ((uintptr_t)1) /* small page, let go (I4) */
+#define OWNER_MID ((uintptr_t)2)    /* mid block in the program's hands */
+#define OWNER_CACHED ((uintptr_t)3) /* mid block in a heap's cache */
+#define OWNER_WHALE ((uintptr_t)4)  /* whale in a region */
+#define OWNER_MAPPED ((uintptr_t)5) /* whale with its own mapping */
+#define OWNER_INSIDE ((uintptr_t)6) /* later slice of a small page; `next` is its head */
+#define OWNER_KEPT ((uintptr_t)7)   /* mid block or whale of a first-class heap: `keeper` */
+#define OWNER_SPECIAL_MAX ((uintptr_t)15)
+
+/*
+ * One per slice; the one of a span's first slice describes it. 64 bytes, so
+ * that an access to one page never disturbs another page's owner.
+ */
+struct page {
+	_Atomic(uintptr_t) x_owner; /* any: see I2 and OWNER_*; cas [P1] */
+	union {
+		struct block *free;  /* own: free blocks of a small page */
+		struct heap *keeper; /* const while OWNER_KEPT: the first-class heap */
+	};
+	counter32 x_used;           /* own writes, any reads relaxed (statistics): I3 */
+	_Atomic(uint16_t) x_carved; /* own writes, any reads relaxed: blocks ever made */
+	uint16_t total;             /* own: blocks that fit */
+	_Atomic(size_t) x_bytes;    /* own writes, any reads relaxed: block size */
+	char *start;                /* own: address of the span */
+	struct page *next;          /* own: in a list of the owner; see OWNER_INSIDE */
+	struct page *prev;          /* own */
+	uint8_t size_class;         /* own */
+	uint8_t node;               /* own: node of the memory */
+	_Atomic(uint8_t) x_pinned;  /* own writes, any reads relaxed: current page of a class */
+	bool in_partial;            /* own: its bit in the partial map may be set */
+	bool zero;                  /* own: memory beyond x_carved reads as zero */
+	bool queued;                /* own: on the owner's list of its class */
+	uint8_t slices;             /* own: length of the span */
+	bool first_class;           /* own: belongs to a hak_heap, never ownerless */
+};
+_Static_assert(sizeof(struct page) == CACHE_LINE_BYTES, "one cache line per page");
+
+#define SLICES_ALL ((uint64_t)0xffffffffu)
+#define SLICES_DIRTY_SHIFT 32
+
+enum region_kind { REGION_SPANS, REGION_WHALES, REGION_KINDS };
+
+/*
+ * The descriptor of one window. Bitmaps over granules are hints; x_slices
+ * decides. In x_slices, bit i says that slice i is in the pool, and bit 32 + i
+ * that it is in the pool and may be resident.
+ */
+struct region {
+	struct page pages[REGION_SLICES];
+	_Atomic(uint64_t) x_slices[REGION_GRANULES]; /* any: cas acquire/release [S1] */
+	_Atomic(uint64_t) x_has_free[REGION_WORDS];  /* any: hint: some slice in the pool */
+	_Atomic(uint64_t) x_has_dirty[REGION_WORDS]; /* any: hint: some slice to purge */
+	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
+	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
+	_Atomic(uint32_t) x_committed; /* any: granules below are, or are being, made accessible */
+	_Atomic(uint32_t) x_limit;     /* any: granules reserved; 0 where others live */
+	uintptr_t base;                /* const: address of the window */
+	struct region *_Atomic x_next; /* any: in its node's list [R1]; const once published */
+	uint8_t node;                  /* const */
+	uint8_t kind;                  /* const: enum region_kind */
+};
+
+/*
+ * Blocks on their way to a heap: a list that many push and one takes whole.
+ * Links lie in the blocks, which belong to the inbox from push to take.
+ */
+struct inbox {
+	struct block *_Atomic x_list; /* any: push [F1], take [F1], both [F2] */
+	_Atomic(uint64_t) x_bytes;    /* any: relaxed; bytes pushed and not yet freed */
+};
+
+/* A node's pool: everything that belongs to the node and to no thread. */
+struct node {
+	struct region *_Atomic x_regions[REGION_KINDS]; /* any: newest first [R1] */
+	struct region *_Atomic x_hint[REGION_KINDS];    /* any: where the last search ended */
+	_Atomic(uint64_t) x_heaps;                      /* any: stack of free heaps [H1] */
+	_Atomic(uint64_t) x_dirty_bytes; /* any: relaxed; resident bytes in the pool */
+	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
+	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
+	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
+	_Atomic(uint64_t) x_pages_let_go, x_pages_taken;  /* any: relaxed */
+	_Atomic(uint64_t) x_whales, x_whale_bytes;        /* any: relaxed; live now */
+	_Atomic(uint32_t) x_partial[SMALL_CLASSES]; /* any: relaxed; bits set in all regions */
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+
+extern struct node nodes[NODES_MAX];
+extern struct region *_Atomic region_map[REGION_MAP_ENTRIES]; /* any: [M1] */
+
+#endif

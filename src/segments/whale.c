@@ -1,0 +1,188 @@
+/*
+ * whale.c: see whale.h. The holder of the block is the only one to touch its
+ * descriptor; x_slices decides about granules, the kernel about mappings.
+ */
+#include "segments/whale.h"
+
+#include "base/os.h"
+#include "segments/map.h"
+#include "segments/region.h"
+#include "segments/span.h"
+
+#include <errno.h>
+
+static size_t granules_of(size_t bytes)
+{
+	return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;
+}
+
+static void count(struct page *page, int sign)
+{
+	struct node *n = &nodes[page->node];
+	size_t bytes = load_rlx(&page->x_bytes);
+	add_rlx(&n->x_whales, (uint64_t)(int64_t)sign);
+	add_rlx(&n->x_whale_bytes, sign > 0 ? bytes : -bytes);
+}
+
+static struct page *describe(
+        struct region *r, char *start, size_t bytes, unsigned node, uintptr_t kind)
+{
+	struct page *page = map_slice(r, start);
+	page->start = start;
+	page->node = (uint8_t)node;
+	page->free = NULL;
+	page->next = page->prev = NULL;
+	page->first_class = page->queued = page->in_partial = false;
+	page->slices = 0;
+	store_rlx(&page->x_used, 0);
+	store_rlx(&page->x_pinned, 0);
+	store_rlx(&page->x_bytes, bytes);
+	store_rlx(&page->x_owner, kind);
+	count(page, 1);
+	return page;
+}
+
+static struct page *map_whale(unsigned node, size_t bytes, size_t align)
+{
+	char *start = os_map_aligned(bytes, max_size(align, GRANULE_BYTES));
+	if (!start)
+		return NULL;
+	if ((uintptr_t)start + bytes > (uintptr_t)1 << USER_ADDRESS_BITS) {
+		os_unmap(start, bytes);
+		errno = ENOMEM;
+		return NULL;
+	}
+	struct region *r = region_window(start);
+	if (!r) {
+		os_unmap(start, bytes);
+		return NULL;
+	}
+	return describe(r, start, bytes, node, OWNER_MAPPED);
+}
+
+struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
+{
+	if (bytes > SIZE_LIMIT - os_page_bytes()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	bytes = align_up(bytes, os_page_bytes());
+	*zero = true;
+	if (bytes <= WHALE_REGION_MAX && align <= WHALE_REGION_MAX) {
+		size_t unit = align > GRANULE_BYTES ? align >> GRANULE_SHIFT : 1;
+		char *start = granules_claim(node, granules_of(bytes), unit, zero);
+		if (start)
+			return describe(map_region(start), start, bytes, node, OWNER_WHALE);
+	}
+	*zero = true;
+	return map_whale(node, bytes, align);
+}
+
+void whale_free(struct page *page)
+{
+	char *start = page->start;
+	size_t bytes = load_rlx(&page->x_bytes);
+	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
+	int saved = errno;
+	count(page, -1);
+	store_rlx(&page->x_owner, OWNER_NONE);
+	if (mapped)
+		os_unmap(start, bytes);
+	else
+		granules_free(start, granules_of(bytes), true);
+	errno = saved;
+}
+
+static void set_bytes(struct page *page, size_t bytes)
+{
+	count(page, -1);
+	store_rlx(&page->x_bytes, bytes);
+	count(page, 1);
+}
+
+/* The pages go to a mapping of their own, where later growth is cheap. */
+static struct page *move(struct page *page, size_t bytes)
+{
+	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
+	size_t old = load_rlx(&page->x_bytes);
+	char *from = page->start;
+	struct page *to = map_whale(page->node, bytes, GRANULE_BYTES);
+	if (!to)
+		return NULL;
+	if (mapped) {
+		/* The descriptor first: once unmapped, the address can be another whale's. */
+		store_rlx(&page->x_owner, OWNER_NONE);
+		if (!os_move_mapping(from, old, to->start)) {
+			store_rlx(&page->x_owner, OWNER_MAPPED);
+			whale_free(to);
+			return NULL;
+		}
+		add_rlx(&nodes[page->node].x_whales, -(uint64_t)1);
+		add_rlx(&nodes[page->node].x_whale_bytes, -old);
+		return to;
+	}
+	if (!os_move_pages(from, old, to->start)) {
+		whale_free(to);
+		return NULL;
+	}
+	count(page, -1);
+	store_rlx(&page->x_owner, OWNER_NONE);
+	/* What lay behind the whale in its last granule was not moved. */
+	size_t tail = granules_of(old) * GRANULE_BYTES - old;
+	bool dirty = tail && !os_purge(from + old, tail);
+	granules_free(from, granules_of(old), dirty);
+	return to;
+}
+
+static bool grow_in_region(struct page *page, size_t old, size_t bytes)
+{
+	size_t have = granules_of(old), need = granules_of(bytes);
+	bool zero;
+	if (need > have &&
+	        !granules_claim_at(page->start + have * GRANULE_BYTES, need - have, &zero))
+		return false;
+	set_bytes(page, bytes);
+	return true;
+}
+
+/* The tail goes back to the kernel, and its whole granules to the pool. */
+static void shrink(struct page *page, size_t old, size_t bytes)
+{
+	char *end = page->start + bytes;
+	if (load_rlx(&page->x_owner) == OWNER_MAPPED) {
+		if (!os_unmap(end, old - bytes))
+			return;
+	} else {
+		size_t have = granules_of(old), need = granules_of(bytes);
+		size_t kept = min_size(need * GRANULE_BYTES, old);
+		if (kept > bytes)
+			os_purge(end, kept - bytes);
+		if (have > need)
+			granules_free(page->start + need * GRANULE_BYTES, have - need, true);
+	}
+	set_bytes(page, bytes);
+}
+
+struct page *whale_resize(struct page *page, size_t bytes)
+{
+	size_t old = load_rlx(&page->x_bytes);
+	if (bytes > SIZE_LIMIT - os_page_bytes()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	bytes = align_up(bytes, os_page_bytes());
+	if (bytes <= old) {
+		if (bytes < old)
+			shrink(page, old, bytes);
+		return page;
+	}
+	if (load_rlx(&page->x_owner) == OWNER_MAPPED) {
+		if (os_grow_in_place(page->start, old, bytes)) {
+			set_bytes(page, bytes);
+			return page;
+		}
+	} else if (bytes <= WHALE_REGION_MAX && grow_in_region(page, old, bytes)) {
+		return page;
+	}
+	return move(page, bytes);
+}

@@ -1,0 +1,202 @@
+/*
+ * alloc.c: where the fast paths go when they cannot finish: mid blocks and
+ * whales, an empty free list, the first call of a thread, foreign pointers.
+ */
+#include "tls/alloc.h"
+
+#include "base/options.h"
+#include "segments/span.h"
+#include "segments/whale.h"
+#include "tls/foreign.h"
+#include "tls/thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void *alloc_whale(struct heap *h, size_t size, size_t align, bool *zero)
+{
+	struct page *page = whale_alloc(h->node, size, align, zero);
+	return page ? page->start : NULL;
+}
+
+/* The smallest class that holds `size` and whose blocks are multiples of `align`. */
+static unsigned class_of_aligned(size_t size, size_t align)
+{
+	unsigned c = class_of(max_size(size, align));
+	while (c < SMALL_CLASSES && (class_bytes(c) & (align - 1)))
+		c++;
+	return c;
+}
+
+void *alloc_from(struct heap *h, size_t size, size_t align, bool *zero)
+{
+	if (unlikely(size > MID_MAX || align >= GRANULE_BYTES))
+		return alloc_whale(h, size, align, zero);
+	unsigned c = align > BLOCK_ALIGN ? class_of_aligned(size, align) : class_of(size);
+	if (c < SMALL_CLASSES)
+		return heap_alloc_small(h, c, zero);
+	if (unlikely(c >= CLASSES))
+		return alloc_whale(h, size, align, zero);
+	return heap_alloc_mid(h, c, align, zero);
+}
+
+/* From this thread's heap, or from a borrowed one. */
+static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero)
+{
+	struct heap *h = heap_enter();
+	if (unlikely(!h))
+		return NULL;
+	void *block = alloc_from(h, size, align, zero);
+	heap_leave(h);
+	return block;
+}
+
+void *alloc_small_slow(size_t size)
+{
+	bool zero;
+	return alloc_entered(size, BLOCK_ALIGN, &zero);
+}
+
+void *alloc_large(size_t size)
+{
+	bool zero;
+	if (unlikely(size > MID_MAX))
+		return alloc_entered(size, BLOCK_ALIGN, &zero);
+	struct heap *h = tls_heap;
+	unsigned c = class_of_large(size);
+	if (c < SMALL_CLASSES) {
+		struct page *page = h->current[c];
+		struct block *block = page->free;
+		if (unlikely(!block))
+			return alloc_entered(size, BLOCK_ALIGN, &zero);
+		page->free = block->next;
+		counter32_inc(&page->x_used);
+		return block;
+	}
+	struct page *page = h->mid[c - SMALL_CLASSES];
+	if (unlikely(!page))
+		return alloc_entered(size, BLOCK_ALIGN, &zero);
+	h->mid[c - SMALL_CLASSES] = page->next;
+	h->mid_bytes -= load_rlx(&page->x_bytes);
+	store_rlx(&page->x_owner, OWNER_MID);
+	return page->start;
+}
+
+void *alloc_aligned(size_t size, size_t align, bool clear)
+{
+	bool zero = false;
+	void *block = alloc_entered(size, max_size(align, BLOCK_ALIGN), &zero);
+	if (clear && block && !zero)
+		memset(block, 0, size);
+	return block;
+}
+
+void *alloc_zeroed(size_t size)
+{
+	if (likely(size <= DIRECT_MAX)) {
+		void *block = block_alloc(size);
+		return block ? memset(block, 0, size) : NULL;
+	}
+	return alloc_aligned(size, BLOCK_ALIGN, true);
+}
+
+void free_emptied(struct page *page)
+{
+	int saved = errno;
+	heap_page_emptied(tls_heap, page);
+	errno = saved;
+}
+
+void free_mid_fast(struct page *page, void *p)
+{
+	struct heap *h = tls_heap;
+	size_t bytes = load_rlx(&page->x_bytes), held = h->mid_bytes + bytes;
+	if (unlikely(p != page->start || held > load_rlx(&options.x_heap_cache_bytes) ||
+	             page->node != h->node || h == &heap_none)) {
+		free_slow(p);
+		return;
+	}
+	struct page **stack = &h->mid[page->size_class - SMALL_CLASSES];
+	store_rlx(&page->x_owner, OWNER_CACHED);
+	page->next = *stack;
+	*stack = page;
+	h->mid_bytes = held;
+}
+
+void free_slow(void *p)
+{
+	struct region *r = map_region(p);
+	int saved = errno;
+	if (!p)
+		return;
+	if (unlikely(!r)) {
+		foreign_free(p);
+		return;
+	}
+	struct page *page = map_slice(r, p);
+	if (unlikely(page_owner(page) == OWNER_NONE && !region_has(r, p))) {
+		foreign_free(p);
+		return;
+	}
+	struct heap *h = heap_enter();
+	CHECK(h, "free(%p): no memory for a heap", p);
+	heap_free(h, page, p);
+	if (unlikely(h->pending))
+		heap_drain(h);
+	heap_leave(h);
+	errno = saved;
+}
+
+size_t block_bytes(const void *p)
+{
+	struct region *r = map_region(p);
+	if (!p)
+		return 0;
+	if (unlikely(!r))
+		return foreign_bytes(p);
+	struct page *page = block_page(p);
+	if (unlikely(page_owner(page) == OWNER_NONE && !region_has(r, p)))
+		return foreign_bytes(p);
+	CHECK(page_owner(page) != OWNER_NONE && page_owner(page) != OWNER_CACHED,
+	        "malloc_usable_size(%p): no block is in use there", p);
+	return load_rlx(&page->x_bytes);
+}
+
+/* A whale that becomes another whale keeps its pages wherever that can be done. */
+static void *resize_whale(void *block, size_t size)
+{
+	struct page *page = block_page(block);
+	uintptr_t kind = page_owner(page);
+	if (size <= MID_MAX || (kind != OWNER_WHALE && kind != OWNER_MAPPED))
+		return NULL;
+	page = whale_resize(page, size);
+	return page ? page->start : NULL;
+}
+
+void *block_resize(void *block, size_t size)
+{
+	if (!block)
+		return block_alloc(size);
+	if (size == 0) {
+		block_free(block);
+		return NULL;
+	}
+	if (unlikely(!foreign_is_ours(block)))
+		return foreign_resize(block, size);
+	size_t old = block_bytes(block);
+	if (size <= old && (size >= old / 2 || old <= LINEAR_MAX) && old <= MID_MAX)
+		return block;
+	if (old > MID_MAX) {
+		int saved = errno;
+		void *moved = resize_whale(block, size);
+		if (moved)
+			return moved;
+		errno = saved;
+	}
+	void *fresh = block_alloc(size);
+	if (!fresh)
+		return NULL;
+	memcpy(fresh, block, min_size(size, old));
+	block_free(block);
+	return fresh;
+}

@@ -1,0 +1,61 @@
+/*
+ * alloc.h: the fast paths of malloc and free, and the entries behind them.
+ * Every public function is one of these with another name.
+ */
+#ifndef TLS_ALLOC_H
+#define TLS_ALLOC_H
+
+#include "segments/map.h"
+#include "segments/page.h"
+#include "tls/heap.h"
+
+/* Blocks of any size and alignment; NULL with ENOMEM. */
+void *alloc_small_slow(size_t size);
+void *alloc_large(size_t size);
+void *alloc_zeroed(size_t size);
+void *alloc_aligned(size_t size, size_t align, bool zero);
+
+/* The same from a given heap; *zero: the block reads as zero. */
+void *alloc_from(struct heap *h, size_t size, size_t align, bool *zero);
+
+/* As realloc; the bytes that may be used at a block. */
+void *block_resize(void *block, size_t size);
+size_t block_bytes(const void *block);
+
+void free_slow(void *p);
+void free_emptied(struct page *page);
+void free_mid_fast(struct page *page, void *p);
+
+static ALWAYS_INLINE void *block_alloc(size_t size)
+{
+	if (unlikely(size > DIRECT_MAX))
+		return alloc_large(size);
+	struct page *page = tls_heap->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
+	struct block *block = page->free;
+	if (unlikely(!block))
+		return alloc_small_slow(size);
+	page->free = block->next;
+	counter32_inc(&page->x_used);
+	return block;
+}
+
+static ALWAYS_INLINE void block_free(void *p)
+{
+	struct region *r = map_region(p);
+	if (unlikely(!r)) {
+		free_slow(p);
+		return;
+	}
+	struct page *page = map_slice(r, p);
+	uintptr_t owner = page_owner(page);
+	if (likely(owner == (uintptr_t)tls_heap)) {
+		if (unlikely(page_push(page, p)))
+			free_emptied(page);
+	} else if (likely(owner == OWNER_MID)) {
+		free_mid_fast(page, p);
+	} else {
+		free_slow(p);
+	}
+}
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * free.c: the slow path of free: blocks of pages that are not ours, spans,
+ * whales, and what other threads sent us.
+ *
+ * A block that is being freed keeps its page alive (I4), so its descriptor can
+ * be read; the owner found there may change at any time, and every branch is
+ * correct when it does: a take-over is a CAS, and a block sent to a heap that
+ * has let go of the page meanwhile is freed again by whoever receives it.
+ */
+#include "base/check.h"
+#include "base/options.h"
+#include "segments/map.h"
+#include "segments/page.h"
+#include "segments/span.h"
+#include "segments/whale.h"
+#include "tls/heap.h"
+
+static void push_owned(struct heap *h, struct page *page, struct block *block)
+{
+	/* A page of a first-class heap that is neither current nor queued was full. */
+	bool kept_full = page->first_class && !page->queued && !load_rlx(&page->x_pinned);
+	bool empty = page_push(page, block);
+	if (kept_full)
+		heap_unkeep(&h->full, page);
+	if (empty)
+		heap_page_emptied(h, page);
+	else if (kept_full)
+		heap_enqueue(h, page);
+}
+
+/* The page was nobody's and is ours now. */
+static void free_taken(struct heap *h, struct page *page, struct block *block)
+{
+	if (page_push(page, block)) {
+		page_free(page);
+		return;
+	}
+	size_t most = load_rlx(&options.x_heap_partial_bytes);
+	if (h->leaving || page->node != h->node || h->partial_bytes + page_span_bytes(page) > most)
+		page_let_go(page);
+	else
+		heap_enqueue(h, page);
+}
+
+static void stash_flush(struct heap *h, struct stash *s)
+{
+	struct heap *to = s->to;
+	if (!s->first)
+		return;
+	inbox_push(&to->inbox, s->first, s->last, s->bytes);
+	counter64_add(&h->x_stash_bytes, -s->bytes);
+	counter64_add(&h->x_batches, 1);
+	s->first = s->last = NULL;
+	s->bytes = 0;
+	if (likely(load_sc(&to->x_state) != HEAP_FREE)) /* [F2] */
+		return;
+	/* Nobody will look into that inbox: its blocks are ours to free. */
+	struct block *list = inbox_take(&to->inbox);
+	while (list) {
+		struct block *next = list->next;
+		size_t bytes = load_rlx(&block_page(list)->x_bytes);
+		sub_rlx(&to->inbox.x_bytes, bytes);
+		add_rlx(&h->inbox.x_bytes, bytes);
+		list->next = h->pending;
+		h->pending = list;
+		list = next;
+	}
+}
+
+void stash_flush_all(struct heap *h)
+{
+	for (unsigned i = 0; i < STASHES; i++)
+		stash_flush(h, &h->stash[i]);
+}
+
+static void send(struct heap *h, struct heap *to, struct block *block, size_t bytes, bool at_once)
+{
+	struct stash *s = &h->stash[to->index % STASHES];
+	if (s->to != to) {
+		stash_flush(h, s);
+		s->to = to;
+	}
+	block->next = s->first;
+	s->first = block;
+	if (!s->last)
+		s->last = block;
+	s->bytes += bytes;
+	counter64_add(&h->x_stash_bytes, bytes);
+	counter64_add(&h->x_batch_blocks, 1);
+	if (h->stash_credit)
+		h->stash_credit--;
+	else
+		at_once = true;
+	if (at_once || h->leaving || s->bytes >= load_rlx(&options.x_stash_bytes))
+		stash_flush(h, s);
+}
+
+void heap_free_mid(struct heap *h, struct page *page)
+{
+	size_t bytes = load_rlx(&page->x_bytes), most = load_rlx(&options.x_heap_cache_bytes);
+	if (h->leaving || page->node != h->node || bytes > most) {
+		span_free(page);
+		return;
+	}
+	if (h->mid_bytes + bytes > most)
+		heap_flush_mid(h);
+	store_rlx(&page->x_owner, OWNER_CACHED);
+	unsigned i = page->size_class - SMALL_CLASSES;
+	page->next = h->mid[i];
+	h->mid[i] = page;
+	h->mid_bytes += bytes;
+}
+
+static void check_start(const struct page *page, const void *p)
+{
+	size_t offset = (size_t)((const char *)p - page->start);
+	CHECK(offset % load_rlx(&page->x_bytes) == 0,
+	        "free(%p): not the start of a block (its page has blocks of %zu bytes from %p)", p,
+	        load_rlx(&page->x_bytes), (const void *)page->start);
+}
+
+static void free_small(struct heap *h, struct page *page, struct block *block, uintptr_t owner)
+{
+	check_start(page, block);
+	for (;;) {
+		if (owner == (uintptr_t)h) {
+			push_owned(h, page, block);
+			return;
+		}
+		if (owner != OWNER_NOBODY) {
+			struct heap *to = (struct heap *)owner;
+			bool first_class = page->first_class;
+			send(h, to, block, load_rlx(&page->x_bytes), first_class);
+			if (first_class)
+				lease_drain(to);
+			return;
+		}
+		if (page_take(page, (uintptr_t)h)) {
+			free_taken(h, page, block);
+			return;
+		}
+		owner = page_owner(page);
+	}
+}
+
+/* A mid block or whale of a first-class heap. */
+static void free_kept(struct heap *h, struct page *page, struct block *block)
+{
+	struct heap *keeper = page->keeper;
+	if (keeper != h) {
+		send(h, keeper, block, load_rlx(&page->x_bytes), true);
+		lease_drain(keeper);
+		return;
+	}
+	heap_unkeep(&h->kept, page);
+	page->keeper = NULL;
+	if (load_rlx(&page->x_bytes) > MID_MAX)
+		whale_free(page);
+	else
+		span_free(page);
+}
+
+void heap_free(struct heap *h, struct page *page, struct block *block)
+{
+	uintptr_t owner = page_owner(page);
+	if (owner == OWNER_INSIDE) {
+		page = page->next;
+		owner = page_owner(page);
+	}
+	if (owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX) {
+		free_small(h, page, block, owner);
+		return;
+	}
+	CHECK(owner != OWNER_NONE && owner != OWNER_CACHED,
+	        "free(%p): no block is in use there (double free, or not a pointer from malloc)",
+	        (void *)block);
+	CHECK((char *)block == page->start, "free(%p): not the start of the block at %p",
+	        (void *)block, (void *)page->start);
+	if (owner == OWNER_KEPT)
+		free_kept(h, page, block);
+	else if (owner == OWNER_MID)
+		heap_free_mid(h, page);
+	else
+		whale_free(page);
+}
+
+bool heap_drain(struct heap *h)
+{
+	if (!h->pending) {
+		if (inbox_is_empty(&h->inbox))
+			return false;
+		h->pending = inbox_take(&h->inbox);
+	}
+	size_t bytes = 0;
+	for (unsigned n = 0; h->pending && n < DRAIN_BLOCKS_MAX; n++) {
+		struct block *block = h->pending;
+		struct page *page = block_page(block);
+		h->pending = block->next;
+		bytes += load_rlx(&page->x_bytes);
+		heap_free(h, page, block);
+	}
+	sub_rlx(&h->inbox.x_bytes, bytes);
+	return true;
+}

@@ -1,0 +1,252 @@
+/*
+ * heap.c: the pages of a heap: current pages, queues, and where new ones come
+ * from. Only the heap's own thread runs this.
+ */
+#include "tls/heap.h"
+
+#include "base/check.h"
+#include "base/options.h"
+#include "segments/page.h"
+#include "segments/span.h"
+
+#include <errno.h>
+
+/* After this many fresh pages of a class a heap may fault in whole pages at once. */
+#define GROWN_ENOUGH 4
+
+/* Blocks that may be stashed between two slow allocations. */
+#define STASH_CREDIT 256
+
+struct page page_none;
+
+struct heap heap_none = {
+        .direct = {[0 ... DIRECT_ENTRIES - 1] = &page_none},
+        .current = {[0 ... SMALL_CLASSES - 1] = &page_none},
+};
+
+void heap_enqueue(struct heap *h, struct page *page)
+{
+	struct page_queue *q = &h->queue[page->size_class];
+	page->next = NULL;
+	page->prev = q->last;
+	if (q->last)
+		q->last->next = page;
+	else
+		q->first = page;
+	q->last = page;
+	page->queued = true;
+	h->partial_bytes += page_span_bytes(page);
+}
+
+void heap_dequeue(struct heap *h, struct page *page)
+{
+	struct page_queue *q = &h->queue[page->size_class];
+	if (page->prev)
+		page->prev->next = page->next;
+	else
+		q->first = page->next;
+	if (page->next)
+		page->next->prev = page->prev;
+	else
+		q->last = page->prev;
+	page->next = page->prev = NULL;
+	page->queued = false;
+	h->partial_bytes -= page_span_bytes(page);
+}
+
+void heap_page_emptied(struct heap *h, struct page *page)
+{
+	if (page->queued)
+		heap_dequeue(h, page);
+	page_free(page);
+}
+
+static void set_current(struct heap *h, unsigned c, struct page *page)
+{
+	h->current[c] = page;
+	size_t bytes = class_bytes(c);
+	if (bytes > DIRECT_MAX)
+		return;
+	size_t from = c ? class_bytes(c - 1) / BLOCK_ALIGN + 1 : 0;
+	for (size_t i = from; i <= bytes / BLOCK_ALIGN; i++)
+		h->direct[i] = page;
+}
+
+static void pin(struct heap *h, unsigned c, struct page *page)
+{
+	store_rlx(&page->x_pinned, 1);
+	counter32_inc(&page->x_used);
+	set_current(h, c, page);
+}
+
+/* The class has no current page afterwards; the page is the caller's. */
+static struct page *unpin(struct heap *h, unsigned c, bool *empty)
+{
+	struct page *page = h->current[c];
+	set_current(h, c, &page_none);
+	store_rlx(&page->x_pinned, 0);
+	*empty = counter32_dec_to_zero(&page->x_used);
+	return page;
+}
+
+void heap_keep(struct page **list, struct page *page)
+{
+	page->prev = NULL;
+	page->next = *list;
+	if (*list)
+		(*list)->prev = page;
+	*list = page;
+}
+
+void heap_unkeep(struct page **list, struct page *page)
+{
+	if (page->prev)
+		page->prev->next = page->next;
+	else
+		*list = page->next;
+	if (page->next)
+		page->next->prev = page->prev;
+	page->next = page->prev = NULL;
+}
+
+void heap_retire_current(struct heap *h, unsigned c)
+{
+	bool empty;
+	if (h->current[c] == &page_none)
+		return;
+	struct page *page = unpin(h, c, &empty);
+	if (empty)
+		page_free(page);
+	else if (h->first_class)
+		heap_keep(&h->full, page); /* so that destroy finds it */
+	else
+		page_let_go(page);
+}
+
+static struct page *fresh_page(struct heap *h, unsigned c)
+{
+	bool zero;
+	struct page *page = span_claim(h->node, class_slices(c), 1, &zero);
+	if (!page)
+		return NULL;
+	page_init(page, c, (uintptr_t)h, zero);
+	page->first_class = h->first_class;
+	if (zero && h->grown[c] < UINT8_MAX)
+		h->grown[c]++;
+	return page;
+}
+
+static struct page *next_page(struct heap *h, unsigned c)
+{
+	struct page *page = h->queue[c].first;
+	if (page) {
+		heap_dequeue(h, page);
+		return page;
+	}
+	if (!h->first_class)
+		page = page_take_partial(h->node, c, (uintptr_t)h);
+	return page ? page : fresh_page(h, c);
+}
+
+static void carve(struct heap *h, unsigned c, struct page *page)
+{
+	bool populate =
+	        page->slices == 1 && h->grown[c] > GROWN_ENOUGH && load_rlx(&options.x_populate);
+	page_carve(page, populate);
+}
+
+void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
+{
+	struct page *page = h->current[c];
+	*zero = false;
+	h->stash_credit = STASH_CREDIT;
+	while (!page->free) {
+		if (page != &page_none && load_rlx(&page->x_carved) < page->total) {
+			carve(h, c, page);
+			*zero = page->zero && class_bytes(c) >= 4096;
+			break;
+		}
+		/* Our own blocks first; they may lie in this very page. */
+		if (heap_drain(h)) {
+			page = h->current[c];
+			continue;
+		}
+		heap_retire_current(h, c);
+		page = next_page(h, c);
+		if (!page)
+			return NULL;
+		pin(h, c, page);
+	}
+	struct block *block = page->free;
+	page->free = block->next;
+	counter32_inc(&page->x_used);
+	return block;
+}
+
+static bool mid_fits(struct page *page, size_t align)
+{
+	return page && !((uintptr_t)page->start & (align - 1));
+}
+
+void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
+{
+	struct page *page = h->mid[c - SMALL_CLASSES];
+	h->stash_credit = STASH_CREDIT;
+	if (mid_fits(page, align)) {
+		h->mid[c - SMALL_CLASSES] = page->next;
+		h->mid_bytes -= class_bytes(c);
+		*zero = false;
+	} else {
+		size_t unit = max_size(align, SLICE_BYTES) / SLICE_BYTES;
+		heap_drain(h);
+		page = span_claim(h->node, class_slices(c), (unsigned)unit, zero);
+		if (!page)
+			return NULL;
+		page->size_class = (uint8_t)c;
+		page->first_class = page->queued = page->in_partial = false;
+		store_rlx(&page->x_used, 0);
+		store_rlx(&page->x_pinned, 0);
+		store_rlx(&page->x_bytes, class_bytes(c));
+	}
+	page->next = NULL;
+	store_rlx(&page->x_owner, OWNER_MID);
+	return page->start;
+}
+
+void heap_flush_mid(struct heap *h)
+{
+	for (unsigned i = 0; i < MID_CLASSES; i++) {
+		struct page *page = h->mid[i];
+		h->mid[i] = NULL;
+		while (page) {
+			struct page *next = page->next;
+			span_free(page);
+			page = next;
+		}
+	}
+	h->mid_bytes = 0;
+}
+
+static void flush_pages(struct heap *h)
+{
+	for (unsigned c = 0; c < SMALL_CLASSES; c++) {
+		heap_retire_current(h, c);
+		while (h->queue[c].first) {
+			struct page *page = h->queue[c].first;
+			heap_dequeue(h, page);
+			page_let_go(page);
+		}
+	}
+}
+
+void heap_flush(struct heap *h)
+{
+	bool was_leaving = h->leaving;
+	h->leaving = true;
+	do {
+		stash_flush_all(h);
+		heap_flush_mid(h);
+		flush_pages(h);
+	} while (heap_drain(h));
+	h->leaving = was_leaving;
+}

@@ -1,0 +1,120 @@
+/*
+ * heap.h: what a thread allocates from. A heap belongs to one thread at a time
+ * (or to one lock-free lease of a first-class heap), and every field without
+ * an x_ is that thread's alone. Heaps are type-stable: a thread that ends puts
+ * its heap, emptied, on its node's stack, and the next thread takes it from there.
+ */
+#ifndef TLS_HEAP_H
+#define TLS_HEAP_H
+
+#include "segments/inbox.h"
+#include "segments/types.h"
+
+#define STASHES 8
+
+/* Blocks of one other heap, gathered before they are sent. */
+struct stash {
+	struct heap *to;
+	struct block *first, *last;
+	size_t bytes;
+};
+
+struct page_queue {
+	struct page *first, *last;
+};
+
+enum heap_state {
+	HEAP_FREE, /* on the stack of free heaps; owns no page */
+	HEAP_LIVE,
+};
+
+struct heap {
+	struct page *direct[DIRECT_ENTRIES];    /* own: by size / 16, copies of current[] */
+	struct page *current[SMALL_CLASSES];    /* own: pinned page of each class, or page_none */
+	struct page *mid[MID_CLASSES];          /* own: stacks of cached mid blocks */
+	size_t mid_bytes;                       /* own: bytes on them */
+	struct page_queue queue[SMALL_CLASSES]; /* own: other pages with room, oldest first */
+	size_t partial_bytes;                   /* own: bytes of those pages */
+	struct stash stash[STASHES];            /* own: by index of the receiving heap */
+	unsigned stash_credit;                  /* own: blocks that may still be stashed */
+	struct block *pending;                  /* own: taken from an inbox, not yet freed */
+	struct page *full;                      /* own: full pages of a first-class heap */
+	struct page *kept;                      /* own: its mid blocks and whales */
+	uint8_t grown[SMALL_CLASSES];           /* own: fresh pages taken, up to 255 */
+	uint8_t node;                           /* const: the node of its memory */
+	bool first_class;                       /* own */
+	bool leaving;                           /* own: keep nothing from here on */
+	uint32_t index;                         /* const: names the heap on the stack */
+	counter64 x_stash_bytes;                /* own writes, any reads relaxed */
+	counter64 x_batches, x_batch_blocks;    /* own writes, any reads relaxed */
+	_Atomic(uint32_t) x_next_free;          /* any: relaxed; link on the stack [H1] */
+
+	/* Written by other threads: a line of its own. */
+	struct inbox inbox __attribute__((aligned(CACHE_LINE_BYTES)));
+	_Atomic(uint32_t) x_state; /* any: enum heap_state [F2] */
+	_Atomic(uint32_t) x_lease; /* any: a first-class heap's user holds it [L1] */
+};
+_Static_assert(sizeof(struct heap) <= 4096, "an idle thread's heap is one page");
+
+/* Allocates nothing: where a thread starts, and what it falls back to. */
+extern struct heap heap_none;
+extern struct page page_none;
+
+extern _Thread_local struct heap *tls_heap;
+
+/* A live heap on a node, new or used before. NULL with ENOMEM. */
+struct heap *heap_get(unsigned node);
+
+/* Lets go of everything the heap has and puts it on its node's stack. */
+void heap_put(struct heap *h);
+
+/* Lets go of everything that is free: caches, stashes and what is in the inbox. */
+void heap_flush(struct heap *h);
+
+/* Number of heaps ever made, and each of them. */
+unsigned heap_count(void);
+struct heap *heap_at(unsigned index);
+
+/* A block of a small class when the fast path found none; *zero: it is zero. */
+void *heap_alloc_small(struct heap *h, unsigned size_class, bool *zero);
+
+/* A block of a mid class, a multiple of `align` (up to a granule). */
+void *heap_alloc_mid(struct heap *h, unsigned size_class, size_t align, bool *zero);
+
+/* Frees a block of any kind on behalf of the heap: the slow path of free. */
+void heap_free(struct heap *h, struct page *page, struct block *block);
+
+/* Frees a mid block: into the heap's cache, or to the pool. */
+void heap_free_mid(struct heap *h, struct page *page);
+
+/* Empties the heap's cache of mid blocks. */
+void heap_flush_mid(struct heap *h);
+
+/* Puts a page on or takes it off a list of a first-class heap (full, kept). */
+void heap_keep(struct page **list, struct page *page);
+void heap_unkeep(struct page **list, struct page *page);
+
+/* any: the right to use a first-class heap; never waits. */
+bool lease_try(struct heap *h);
+void lease_end(struct heap *h);
+
+/* any: frees what lies in the inbox of a first-class heap, unless it is in use. */
+void lease_drain(struct heap *h);
+
+/* Frees up to DRAIN_BLOCKS_MAX blocks that others sent; false if there were none. */
+bool heap_drain(struct heap *h);
+
+/* The page is empty and not current: its span goes to the pool. */
+void heap_page_emptied(struct heap *h, struct page *page);
+
+/* The class has no current page afterwards. */
+void heap_retire_current(struct heap *h, unsigned size_class);
+
+/* Puts a page on or takes it off the list of its class. */
+void heap_enqueue(struct heap *h, struct page *page);
+void heap_dequeue(struct heap *h, struct page *page);
+
+/* Sends what is stashed. */
+void stash_flush_all(struct heap *h);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * thread.c: see thread.h. A thread's end is learned from a pthread key, whose
+ * destructor is armed again until the last of the rounds that pthread runs;
+ * what the thread still allocates or frees after that uses a borrowed heap.
+ */
+#include "tls/thread.h"
+
+#include "base/check.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+
+_Thread_local struct heap *tls_heap = &heap_none;
+
+/* The thread's own. */
+static _Thread_local uint8_t tls_rounds;
+static _Thread_local bool tls_ended;
+
+enum key_state { KEY_NONE, KEY_MAKING, KEY_READY };
+static _Atomic(uint32_t) x_key_state; /* any: enum key_state; release READY, acquire readers */
+static pthread_key_t key;             /* const once KEY_READY */
+
+static void thread_end(void *heap)
+{
+	if (++tls_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(key, heap) == 0)
+		return;
+	tls_ended = true;
+	tls_heap = &heap_none;
+	heap_put(heap);
+}
+
+void thread_init(void)
+{
+	uint32_t state = KEY_NONE;
+	if (load_acq(&x_key_state) != KEY_NONE || !cas_acq(&x_key_state, &state, KEY_MAKING))
+		return;
+	if (pthread_key_create(&key, thread_end) == 0)
+		store_rel(&x_key_state, KEY_READY);
+	else
+		report("no pthread key is left: the heaps of threads that end are lost");
+}
+
+struct heap *heap_enter(void)
+{
+	struct heap *h = tls_heap;
+	if (likely(h != &heap_none))
+		return h;
+	thread_init();
+	h = heap_get(topology_current_node());
+	if (!h || tls_ended)
+		return h;
+	/* First, because pthread_setspecific may allocate. */
+	tls_heap = h;
+	if (load_acq(&x_key_state) == KEY_READY) {
+		int saved = errno;
+		pthread_setspecific(key, h);
+		errno = saved;
+	}
+	return h;
+}
+
+void heap_leave_borrowed(struct heap *h)
+{
+	int saved = errno;
+	heap_put(h);
+	errno = saved;
+}

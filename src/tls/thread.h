@@ -1,0 +1,25 @@
+/*
+ * thread.h: the heap of a thread, from its first allocation to its end.
+ */
+#ifndef TLS_THREAD_H
+#define TLS_THREAD_H
+
+#include "tls/heap.h"
+
+/* Once, before threads exist; called again it does nothing. */
+void thread_init(void);
+
+/*
+ * This thread's heap, made at its first call. Once the thread has run its last
+ * destructor, a borrowed heap. NULL with ENOMEM. heap_leave ends the use.
+ */
+struct heap *heap_enter(void);
+void heap_leave_borrowed(struct heap *h);
+
+static inline void heap_leave(struct heap *h)
+{
+	if (unlikely(h != tls_heap))
+		heap_leave_borrowed(h);
+}
+
+#endif
