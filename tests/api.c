@@ -1,7 +1,6 @@
 /*
  * api.c: the proof that the preload won, and calls found by name (see api.h).
  */
-#define _GNU_SOURCE
 #include "api.h"
 
 #include <dlfcn.h>

@@ -30,7 +30,7 @@ T_PROGS := $(patsubst tests/%.c,$(T)/prog/%,$(wildcard tests/prog_*.c))
 T_STRESS := $(notdir $(basename $(wildcard stress/stress_*.c)))
 
 # -fno-builtin: the compiler must not remove a malloc whose block is only freed.
-T_FLAGS := -fno-builtin -Itests -DTEST_SANITIZED=$(if $(SANITIZED),1,0)
+T_FLAGS := -D_GNU_SOURCE -fno-builtin -Itests -DTEST_SANITIZED=$(if $(SANITIZED),1,0)
 T_COMMON := $(COMMON) -O1 $(T_FLAGS) -DTEST_FORM_HAK=0
 
 HAK_BINS := $(patsubst %,$(B)/tests/hak/%,$(T_API) $(T_HAK))
@@ -48,7 +48,7 @@ $(B)/tests/hak/%: $(B)/tests/%.o $(B)/tests/test.o $(B)/tests/api.o $(LIB_A)
 
 $(B)/tests/unit/%: tests/%.c $(LIB_A)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(T_FLAGS) -Isrc -MMD -MP -MF $@.d -o $@ $< $(LIB_A) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl
+	$(CC) $(CFLAGS) -Itests -Isrc -MMD -MP -MF $@.d -o $@ $< $(LIB_A) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl
 
 $(T)/%.o: tests/%.c
 	@mkdir -p $(@D)
