@@ -23,6 +23,9 @@ endif
 
 B := build/$(CC)-$(BUILD)
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Werror
 COMMON := -std=gnu11 -D_GNU_SOURCE -g -fvisibility=hidden -fno-strict-aliasing -Iinclude $(WARN)
@@ -69,15 +72,18 @@ build/libhakmem.so build/libhakmem.a: build/%: $(B)/%
 
 $(B)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LIBFLAGS) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  CC    $@")
+	$(Q)$(CC) $(CFLAGS) $(LIBFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB_SO): $(OBJ) src/api/exports.map
-	$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now \
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now \
 		-Wl,-z,initfirst -Wl,--version-script=src/api/exports.map -Wl,--hash-style=gnu $(LDLIBS)
 
 $(LIB_A): $(AOBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(if $(V),,@echo "  AR    $@")
+	$(Q)ar rcs $@ $^
 
 clean:
 	rm -rf build

@@ -16,7 +16,7 @@ BENCH_PROGRAMS := $(BENCH_SRC:bench/%.c=$(BENCH_BIN)/%)
 # The compiler must neither delete a malloc and free pair nor merge calls.
 BENCH_CFLAGS := -std=gnu11 -O2 -g $(WARN) -fno-builtin-malloc -fno-builtin-calloc \
 	-fno-builtin-realloc -fno-builtin-free
-BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' python3 bench/runner.py --programs $(BENCH_BIN) \
+BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' bench/runner.py --programs $(BENCH_BIN) \
 	--hakmem $(LIB_SO)
 
 .PHONY: bench bench-quick bench-programs bench-packages instructions
@@ -40,5 +40,5 @@ bench-quick: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_RUN) --quick $(BENCH_ARGS)
 
 instructions: bench-packages $(LIB_SO) bench-programs
-	@BENCH_LIBS='$(BENCH_LIBS)' python3 bench/instructions.py --programs $(BENCH_BIN) \
+	@BENCH_LIBS='$(BENCH_LIBS)' bench/instructions.py --programs $(BENCH_BIN) \
 		--hakmem $(LIB_SO)

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """Counts instructions per malloc and free by callgrind, for every allocator.
 
 The counting program runs with N and with 2N blocks; the difference over N is

@@ -13,7 +13,7 @@ set grid ytics
 set xtics rotate by -40 scale 0
 set key outside right top
 set logscale y 2
-set yrange [*<0.25:*>4]
+set yrange [*<0.25:4<*]
 set bmargin 9
 set multiplot layout 2,1
 set ylabel "time / glibc's (less is better)"

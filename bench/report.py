@@ -1,6 +1,7 @@
 """Writes results.json, report.md and report.png, and prints the summary."""
 
 import json
+import math
 import os
 import subprocess
 
@@ -21,6 +22,8 @@ def _number(value, digits=3):
 def _interval(found):
     if found is None:
         return "-"
+    if found[2] == math.inf:
+        return f"{found[0]:.2f} [too few runs]"
     return f"{found[0]:.2f} [{found[1]:.2f}, {found[2]:.2f}]"
 
 
@@ -185,8 +188,8 @@ def _facts_section(facts, session):
         f"- {kind} run, {session.rounds} interleaved rounds, {session.progress.elapsed():.0f} s",
         "",
         "Less is better everywhere. Ratios are of medians, with the 95% interval from resampling",
-        "pairs of neighbouring runs (the whole range where there are fewer than six): an interval",
-        "that holds 1 is a tie. Every test listed counts in the geometric means.",
+        "pairs of neighbouring runs (the whole range where there are fewer than ten, no verdict where",
+        "there are fewer than six): an interval that holds 1 is a tie. Every test listed counts in the geometric means.",
         "",
     ]
     return lines

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """Runs every test under every allocator, round robin, and writes the report.
 
 One round runs all tests; within a test the allocators follow each other
@@ -15,13 +15,13 @@ import time
 import allocators as alloc
 import machine
 import report
+import stats
 import workloads
 from allocators import BenchError
 from summary import LIMIT
 
 SCENARIO_RUNS = 50
-FULL_ROUNDS, QUICK_ROUNDS = 10, 4
-FEWEST_ROUNDS = 3
+FULL_ROUNDS, QUICK_ROUNDS = 10, 6
 QUICK_SECONDS = 170
 
 
@@ -102,7 +102,7 @@ class Session:
 
     def run_rounds(self, rounds, seconds):
         for number in range(rounds):
-            if number >= FEWEST_ROUNDS and self.progress.elapsed() * (number + 1) / number > seconds:
+            if number >= stats.FEWEST and self.progress.elapsed() * (number + 1) / number > seconds:
                 self.progress.show(f"stopping after {number} rounds to stay within {seconds} s", force=True)
                 break
             for position, test in enumerate(self.tests):
@@ -157,7 +157,7 @@ def read_options():
     parser.add_argument("--hakmem", default="", help="the library (default build/libhakmem.so if it exists)")
     parser.add_argument("--programs", default="build/bench/gcc", help="directory of the benchmark programs")
     parser.add_argument("--out", default="build/bench", help="directory of the results")
-    parser.add_argument("--rounds", type=int, default=0, help="default: 10, quick 4")
+    parser.add_argument("--rounds", type=int, default=0, help="default: 10, quick 6")
     parser.add_argument("--tests", default="", help="only these, as patterns: 'larson*,pair*,idle,burst'")
     parser.add_argument("--allocators", default="", help="only these, by name, beside glibc")
     return parser.parse_args()

@@ -40,7 +40,7 @@ HAK_API void *hak_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
 HAK_API void *hak_calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 HAK_API void *hak_realloc(void *block, size_t size) __attribute__((alloc_size(2)));
 HAK_API void *hak_reallocarray(void *block, size_t count, size_t size)
-	__attribute__((alloc_size(2, 3)));
+        __attribute__((alloc_size(2, 3)));
 HAK_API void hak_free(void *block);
 
 /*
@@ -48,7 +48,7 @@ HAK_API void hak_free(void *block);
  * of two of any size (0 means 16). EINVAL for another alignment, ENOMEM.
  */
 HAK_API void *hak_aligned_alloc(size_t alignment, size_t size)
-	__attribute__((malloc, alloc_align(1), alloc_size(2)));
+        __attribute__((malloc, alloc_align(1), alloc_size(2)));
 
 /*
  * As POSIX: 0 with *block set; EINVAL when alignment is not a power of two
@@ -67,7 +67,7 @@ HAK_API size_t hak_usable_size(const void *block);
 
 /* All of the above in one call: alignment as hak_aligned_alloc, flags HAK_*. */
 HAK_API void *hak_alloc(size_t size, size_t alignment, unsigned flags)
-	__attribute__((malloc, alloc_size(1)));
+        __attribute__((malloc, alloc_size(1)));
 
 /* ---- First-class heaps ------------------------------------------------- */
 
@@ -122,28 +122,28 @@ HAK_API int hak_option_get(const char *name, char *text, size_t bytes);
  * frees while they are read, and otherwise a sum of values read one by one.
  */
 struct hak_stats {
-	uint64_t live;          /* bytes in blocks held by the program, rounded to their class */
-	uint64_t live_blocks;   /* their number */
-	uint64_t cached;        /* free bytes held by threads (pages and spans of theirs) */
-	uint64_t pooled;        /* free bytes in the nodes' pools that are resident */
-	uint64_t queued;        /* bytes freed by other threads, on their way to the owner */
-	uint64_t mapped;        /* bytes of address space made accessible for blocks */
-	uint64_t reserved;      /* bytes of address space reserved */
-	uint64_t metadata;      /* bytes of address space for descriptors and heaps */
-	uint64_t heaps;         /* heaps ever made: the most threads alive at one time */
-	uint64_t heaps_live;    /* heaps with a thread (or a first-class heap) now */
-	uint64_t spans_claimed; /* spans taken from the pools, ever */
-	uint64_t spans_freed;   /* spans given to the pools, ever */
-	uint64_t pages_released;  /* pages let go with blocks in use, ever */
-	uint64_t pages_taken;     /* such pages taken over by a free or for reuse, ever */
-	uint64_t remote_batches;  /* batches sent to other threads' heaps, ever */
-	uint64_t remote_blocks;   /* blocks in them */
-	uint64_t purge_calls;     /* madvise calls, ever */
-	uint64_t purged;          /* bytes they gave back */
-	uint64_t map_calls;       /* mmap, munmap, mremap and mprotect calls, ever */
-	uint64_t whales;          /* live blocks of 2 MiB and more */
-	uint64_t whale_bytes;     /* their bytes */
-	uint64_t nodes;           /* NUMA nodes (or synthetic shards) in use */
+	uint64_t live;           /* bytes in blocks held by the program, rounded to their class */
+	uint64_t live_blocks;    /* their number */
+	uint64_t cached;         /* free bytes held by threads (pages and spans of theirs) */
+	uint64_t pooled;         /* free bytes in the nodes' pools that are resident */
+	uint64_t queued;         /* bytes freed by other threads, on their way to the owner */
+	uint64_t mapped;         /* bytes of address space made accessible for blocks */
+	uint64_t reserved;       /* bytes of address space reserved */
+	uint64_t metadata;       /* bytes of address space for descriptors and heaps */
+	uint64_t heaps;          /* heaps ever made: the most threads alive at one time */
+	uint64_t heaps_live;     /* heaps with a thread (or a first-class heap) now */
+	uint64_t spans_claimed;  /* spans taken from the pools, ever */
+	uint64_t spans_freed;    /* spans given to the pools, ever */
+	uint64_t pages_released; /* pages let go with blocks in use, ever */
+	uint64_t pages_taken;    /* such pages taken over by a free or for reuse, ever */
+	uint64_t remote_batches; /* batches sent to other threads' heaps, ever */
+	uint64_t remote_blocks;  /* blocks in them */
+	uint64_t purge_calls;    /* madvise calls, ever */
+	uint64_t purged;         /* bytes they gave back */
+	uint64_t map_calls;      /* mmap, munmap, mremap and mprotect calls, ever */
+	uint64_t whales;         /* live blocks of 2 MiB and more */
+	uint64_t whale_bytes;    /* their bytes */
+	uint64_t nodes;          /* NUMA nodes (or synthetic shards) in use */
 };
 
 /* Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. */
