@@ -121,5 +121,27 @@ def finish(allocator, process, timeout_s):
     return result
 
 
+def startup_times(program, runs, allocators):
+    """{name: (minimum, median)} in ns of /bin/true from spawn to exit."""
+    paths = [allocator.path or "-" for allocator in allocators]
+    done = subprocess.run([program, str(runs), *paths], capture_output=True, text=True, check=False)
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith("STARTUP ")]
+    if done.returncode or len(lines) != len(allocators):
+        raise BenchError(f"start-up: {done.stderr.strip() or 'no result'}")
+    values = [tuple(int(word.split("=")[1]) for word in line[2:]) for line in lines]
+    return {allocator.name: value for allocator, value in zip(allocators, values)}
+
+
+def startup_kib(allocator):
+    """The peak of a program that hardly allocates: cat printing its own status."""
+    done = subprocess.run(
+        ["/bin/cat", "/proc/self/status"], env=allocator.environment(), capture_output=True, text=True, check=False
+    )
+    for line in done.stdout.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise BenchError(f"{allocator.name}: cat /proc/self/status: status {done.returncode}")
+
+
 def run(allocator, command, timeout_s=120):
     return finish(allocator, start(allocator, command), timeout_s)

@@ -180,6 +180,16 @@ def _burst_header():
     return ["RSS / live", "live MiB", "grown MiB", *(f"{second} s" for second in workloads.BURST_SECONDS)]
 
 
+def _startup_rows(session):
+    base = session.startup[GLIBC]
+    for name, result in session.startup.items():
+        times = [result[key] - base[key] for key in ("min_ns", "median_ns")]
+        yield [name, *(f"{time / 1000:.0f}" for time in times), f"{result['peak_kib'] - base['peak_kib']:.0f}"]
+
+
+STARTUP_HEADER = ["added to glibc's", "minimum us", "median us", "peak KiB"]
+
+
 def _facts_section(facts, session):
     lines = ["# Allocators side by side", ""]
     lines += [f"- {key}: {value}" for key, value in facts.items()]
@@ -188,8 +198,9 @@ def _facts_section(facts, session):
         f"- {kind} run, {session.rounds} interleaved rounds, {session.progress.elapsed():.0f} s",
         "",
         "Less is better everywhere. Ratios are of medians, with the 95% interval from resampling",
-        "pairs of neighbouring runs (the whole range where there are fewer than ten, no verdict where",
-        "there are fewer than six): an interval that holds 1 is a tie. Every test listed counts in the geometric means.",
+        "pairs of neighbouring runs (the whole range where there are fewer than ten, no verdict",
+        "where there are fewer than six): an interval that holds 1 is a tie. Every test listed counts",
+        "in the geometric means.",
         "",
     ]
     return lines
@@ -203,6 +214,9 @@ def _markdown(session, summary, facts):
         lines += ["## Geometric means", "", *_table(_mean_header(summary), _mean_rows(summary))]
         lines += ["## All tests", "", *_table(_overview_header(summary), _overview_rows(summary))]
         lines += ["![time and memory](report.png)", ""]
+    if session.startup:
+        lines += ["## Start-up", "", "`/bin/true` from spawn to exit, and the peak of `cat`.", ""]
+        lines += _table(STARTUP_HEADER, _startup_rows(session))
     if session.idle:
         lines += ["## Idle threads", ""]
         lines += ["Resident memory and page tables per thread, beyond glibc's threads without malloc.", ""]
@@ -219,6 +233,11 @@ def _markdown(session, summary, facts):
     return "\n".join([*lines, f"    {summary.last_line()}", ""])
 
 
+def _bounded(found):
+    """JSON has no infinity: an interval without bounds is null."""
+    return found and [found[0], *(None if math.isinf(bound) else bound for bound in found[1:])]
+
+
 def _json(session, summary, facts):
     return {
         "machine": facts,
@@ -231,8 +250,8 @@ def _json(session, summary, facts):
                 "group": test.group,
                 "best_peer": summary.best_peer(test),
                 "verdict": summary.verdict(test),
-                "ratio_to_best_peer": summary.ratio(test, HAKMEM, summary.best_peer(test)),
-                "ratio_to_mimalloc": summary.ratio(test, HAKMEM, MIMALLOC),
+                "ratio_to_best_peer": _bounded(summary.ratio(test, HAKMEM, summary.best_peer(test))),
+                "ratio_to_mimalloc": _bounded(summary.ratio(test, HAKMEM, MIMALLOC)),
                 "runs": session.data[test.name],
             }
             for test in summary.tests
@@ -241,6 +260,7 @@ def _json(session, summary, facts):
             name: {key: summary.geometric_mean(name, GLIBC, key) for key in ("ns", "cpu_us", "peak_kib")}
             for name in summary.names
         },
+        "startup": session.startup,
         "idle": session.idle,
         "burst": session.burst,
         "failures": summary.failures,
@@ -273,6 +293,9 @@ def _print_summary(session, summary):
     if summary.tests:
         print("\n".join(_text_table(_overview_header(summary), _overview_rows(summary))), end="\n\n")
         print("\n".join(_text_table(_mean_header(summary), _mean_rows(summary))), end="\n\n")
+    if session.startup:
+        print("Start-up of /bin/true")
+        print("\n".join(_text_table(STARTUP_HEADER, _startup_rows(session))), end="\n\n")
     if session.idle:
         print("Idle threads: KiB per thread beyond glibc's threads without malloc")
         print("\n".join(_text_table(_idle_header(), _idle_rows(session))), end="\n\n")

@@ -11,6 +11,7 @@ import fnmatch
 import os
 import sys
 import time
+from statistics import median
 
 import allocators as alloc
 import machine
@@ -61,6 +62,7 @@ class Session:
         self.failures = []
         self.idle = {}
         self.burst = {}
+        self.startup = {}
         self.progress = Progress()
         self.rounds = 0
 
@@ -137,6 +139,18 @@ class Session:
                 except BenchError as error:
                     self.fail(error)
 
+    def run_startup(self):
+        self.progress.show("start-up of /bin/true")
+        runs = workloads.QUICK_STARTUP_RUNS if self.options.quick else workloads.STARTUP_RUNS
+        try:
+            times = alloc.startup_times(f"{self.options.programs}/bench_startup", runs, self.allocators)
+            for allocator in self.allocators:
+                kib = [alloc.startup_kib(allocator) for _ in range(workloads.STARTUP_RSS_RUNS)]
+                least, middle = times[allocator.name]
+                self.startup[allocator.name] = {"min_ns": least, "median_ns": middle, "peak_kib": median(kib)}
+        except BenchError as error:
+            self.fail(error)
+
     def run_burst(self):
         """All allocators at the same time: only memory is compared, not speed."""
         for threads in workloads.BURST_THREADS:
@@ -158,7 +172,7 @@ def read_options():
     parser.add_argument("--programs", default="build/bench/gcc", help="directory of the benchmark programs")
     parser.add_argument("--out", default="build/bench", help="directory of the results")
     parser.add_argument("--rounds", type=int, default=0, help="default: 10, quick 6")
-    parser.add_argument("--tests", default="", help="only these, as patterns: 'larson*,pair*,idle,burst'")
+    parser.add_argument("--tests", default="", help="only these, as patterns: 'larson*,pair*,startup,idle,burst'")
     parser.add_argument("--allocators", default="", help="only these, by name, beside glibc")
     return parser.parse_args()
 
@@ -180,9 +194,10 @@ def run_all(options):
         return not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
     tests = [test for test in workloads.TESTS if chosen(test.name)]
+    startup = chosen("startup")
     idle = chosen("idle")
     burst = chosen("burst") and not options.quick
-    if not (tests or idle or burst):
+    if not (tests or startup or idle or burst):
         raise BenchError(f"--tests: nothing matches {options.tests}")
     session = Session(options, tests, alloc.find(options.hakmem, wanted))
     facts = machine.describe(session.allocators)
@@ -190,6 +205,8 @@ def run_all(options):
         print(f"{key + ':':24}{value}")
     check_preloads(session)
     print(f"{len(tests)} tests, {len(session.allocators)} allocators, each checked to be the one that malloc is bound to")
+    if startup:
+        session.run_startup()
     if idle:
         session.run_idle()
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
