@@ -296,6 +296,8 @@ int main(int argc, char **argv)
 	check_resident();
 	for (unsigned i = 0; i <= threads; i++)
 		items += workers[i].serial;
+	if (items == 0)
+		fail("no block was made");
 	free(workers);
 	printf("%s: ok, %u rounds, %llu blocks, %.1f s\n", program.name, current_round,
 		(unsigned long long)items, now() - begin);

@@ -9,28 +9,29 @@ enum {
 	EDGE_BYTES = 64,    /* else this much at head and tail, and words in between */
 };
 
-static _Atomic size_t held;
+/* Signed: a child of fork may free more than it counted as its own. */
+static _Atomic ptrdiff_t held;
 
 /* Budget of the whole process; sanitizers need several bytes for each of ours. */
-static size_t budget_bytes(void)
+static ptrdiff_t budget_bytes(void)
 {
-	return SANITIZED ? program.budget / 2 : program.budget;
+	return (ptrdiff_t)(SANITIZED ? program.budget / 2 : program.budget);
 }
 
 /* Relaxed: the sum only paces the program, nothing is published by it. */
 bool budget_take(size_t bytes)
 {
-	size_t before = atomic_fetch_add_explicit(&held, bytes, memory_order_relaxed);
+	ptrdiff_t more = (ptrdiff_t)bytes;
 
-	if (before + bytes <= budget_bytes())
+	if (atomic_fetch_add_explicit(&held, more, memory_order_relaxed) + more <= budget_bytes())
 		return true;
-	atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
+	budget_return(bytes);
 	return false;
 }
 
 void budget_return(size_t bytes)
 {
-	atomic_fetch_sub_explicit(&held, bytes, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&held, (ptrdiff_t)bytes, memory_order_relaxed);
 }
 
 /* Depends on the offset only, so that a prefix stays valid when a block is resized. */

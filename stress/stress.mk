@@ -26,9 +26,11 @@ stress: $(STRESS_RUN)
 
 $(B)/stress/%.o: stress/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  CC    $@")
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(STRESS_BIN): $(B)/stress/%: $(B)/stress/%.o $(STRESS_COMMON) $(LIB_A)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 -include $(STRESS_SRC:%.c=$(B)/%.d)

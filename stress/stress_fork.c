@@ -46,6 +46,7 @@ static void *grandchild_main(void *arg)
 static void __attribute__((noreturn)) child_main(struct worker *w)
 {
 	struct bag *own = &w->bag;
+	uint64_t made = w->serial;
 
 	/* A default action: no handler can get stuck. */
 	signal(SIGALRM, SIG_DFL);
@@ -65,6 +66,8 @@ static void __attribute__((noreturn)) child_main(struct worker *w)
 	}
 	churn(w, 100);
 	bag_drain(w, own);
+	if (w->serial < made + 400)
+		fail("a child had no budget to allocate: an error of this program");
 	_exit(0);
 }
 
