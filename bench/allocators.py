@@ -2,6 +2,7 @@
 that it really was."""
 
 import os
+import signal
 import subprocess
 from dataclasses import dataclass, field
 
@@ -80,7 +81,7 @@ def find(hakmem_path, wanted):
             raise BenchError(f"two allocators are called {name}")
     for name in wanted:
         if name not in names:
-            raise BenchError(f"no allocator is called {name}; there are: {', '.join(names)}")
+            raise BenchError(f"no allocator is called {name}; there are: {', '.join([*PEERS, *names])}")
     return [a for a in found if not wanted or a.name in wanted or a.name == GLIBC]
 
 
@@ -104,6 +105,12 @@ def start(allocator, command):
     )
 
 
+def ending(status, errors):
+    """How a program ended, and its last words."""
+    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+    return ": ".join([how, *errors.strip().splitlines()[-1:]])
+
+
 def finish(allocator, process, timeout_s):
     """Waits for the program and returns its checked result."""
     what = f"{allocator.name}: {' '.join(process.args)}"
@@ -114,8 +121,7 @@ def finish(allocator, process, timeout_s):
         process.communicate()
         raise BenchError(f"{what}: still running after {timeout_s} s") from None
     if process.returncode:
-        last = (errors.strip().splitlines() or ["no message"])[-1]
-        raise BenchError(f"{what}: status {process.returncode}: {last}")
+        raise BenchError(f"{what}: {ending(process.returncode, errors)}")
     result = parse_result(output)
     allocator.check(result)
     return result

@@ -30,8 +30,7 @@ def collected(allocator, program, args, ops):
     )
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not found:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BenchError(f"{allocator.name}: callgrind: status {done.returncode}: {last}")
+        raise BenchError(f"{allocator.name}: callgrind: {alloc.ending(done.returncode, done.stderr)}")
     allocator.check(alloc.parse_result(done.stdout))
     return int(found.group(1))
 

@@ -3,11 +3,11 @@
  * seconds, replacing every thread from time to time, and reports. Ends with 0
  * when every answer was right.
  */
-#define _GNU_SOURCE
 #include "kv.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 struct options {
 	unsigned seconds, threads, clients, keys;
 	uint64_t seed;
-	bool local, progress;
+	bool local, progress, stats;
 };
 
 struct run;
@@ -218,6 +218,8 @@ static bool run_all(const struct options *options)
 	end_threads(run);
 	pthread_join(reclaimer, NULL);
 	report(run, kv_now() - from);
+	if (options->stats)
+		malloc_stats();
 	bool right =
 	        atomic_load(&run->totals.errors) == 0 && atomic_load(&run->totals.verified) > 0;
 
@@ -260,8 +262,8 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"seconds", 1, NULL, 's'}, {"threads", 1, NULL, 't'},
 	        {"clients", 1, NULL, 'c'}, {"keys", 1, NULL, 'k'}, {"seed", 1, NULL, 'r'},
-	        {"local", 0, NULL, 'l'}, {"progress", 0, NULL, 'p'}, {"help", 0, NULL, 'h'},
-	        {NULL, 0, NULL, 0}};
+	        {"local", 0, NULL, 'l'}, {"progress", 0, NULL, 'p'}, {"stats", 0, NULL, 'm'},
+	        {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct options options = {
 	        .seconds = 5, .threads = 4, .clients = 4, .keys = 2000, .seed = 1};
 	int option;
@@ -281,6 +283,8 @@ int main(int argc, char **argv)
 			options.local = true;
 		else if (option == 'p')
 			options.progress = true;
+		else if (option == 'm')
+			options.stats = true;
 		else {
 			fputs(usage_text, option == 'h' ? stdout : stderr);
 			return option == 'h' ? 0 : 2;

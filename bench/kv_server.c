@@ -5,7 +5,6 @@
  * next worker in turn. Listens on a free loopback port; where there is no TCP,
  * connections are socket pairs.
  */
-#define _GNU_SOURCE
 #include "kv.h"
 
 #include <arpa/inet.h>

@@ -59,7 +59,7 @@ class Session:
         self.tests = tests
         self.allocators = allocators
         self.data = {test.name: {name: [] for name in self.names_of(test)} for test in tests}
-        self.failures = []
+        self.failed_runs = {}
         self.idle = {}
         self.burst = {}
         self.startup = {}
@@ -70,10 +70,15 @@ class Session:
         names = [allocator.name for allocator in self.allocators]
         return names + [LIMIT] if test.group == "scenarios" else names
 
-    def fail(self, error):
-        if str(error) not in self.failures:
-            self.failures.append(str(error))
+    def fail(self, what, error):
+        """Counts it; the first failure of each kind is shown at once."""
+        if what not in self.failed_runs:
             self.progress.show(f"FAILED {error}\n", force=True)
+        first, count = self.failed_runs.get(what, (error, 0))
+        self.failed_runs[what] = (first, count + 1)
+
+    def failures(self):
+        return [f"{what}, runs: {count}: {error}" for what, (error, count) in self.failed_runs.items()]
 
     def run_one(self, test, name, turn):
         limit = name == LIMIT
@@ -85,7 +90,7 @@ class Session:
             if result["peak_kib"] < test.floor_kib:
                 raise BenchError(f"{name}: {test.name}: {result['peak_kib']} KiB at its peak: no work done")
         except BenchError as error:
-            self.fail(error)
+            self.fail(f"{name}, {test.name}", error)
             result = None
         self.data[test.name][name].append(result)
 
@@ -137,7 +142,7 @@ class Session:
                     result = alloc.run(allocator, [program, f"ops={threads}", f"blocks={blocks}"])
                     self.idle.setdefault(blocks, {})[allocator.name] = result
                 except BenchError as error:
-                    self.fail(error)
+                    self.fail(f"{allocator.name}, idle", error)
 
     def run_startup(self):
         self.progress.show("start-up of /bin/true")
@@ -149,7 +154,7 @@ class Session:
                 least, middle = times[allocator.name]
                 self.startup[allocator.name] = {"min_ns": least, "median_ns": middle, "peak_kib": median(kib)}
         except BenchError as error:
-            self.fail(error)
+            self.fail("startup", error)
 
     def run_burst(self):
         """All allocators at the same time: only memory is compared, not speed."""
@@ -162,7 +167,7 @@ class Session:
                     result = alloc.finish(allocator, process, 120)
                     self.burst.setdefault(threads, {})[allocator.name] = result
                 except BenchError as error:
-                    self.fail(error)
+                    self.fail(f"{allocator.name}, burst", error)
 
 
 def read_options():

@@ -12,7 +12,7 @@ class Summary:
         self.tests = session.tests
         self.names = [allocator.name for allocator in session.allocators]
         self.peers = [name for name in self.names if name != HAKMEM]
-        self.failures = session.failures
+        self.failures = session.failures()
         self._cache = {}
 
     # One test

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # tests/packages.sh: the Debian packages that ./run and ./check need, and how they get onto the
 # machine. Sourced by both; nothing here runs by itself.
 #

@@ -68,7 +68,7 @@ static inline size_t max_size(size_t a, size_t b)
 /* floor(log2(x)), x > 0 */
 static inline unsigned log2_floor(size_t x)
 {
-	return 63u - (unsigned)__builtin_clzl(x);
+	return 63u ^ (unsigned)__builtin_clzl(x);
 }
 
 #endif

@@ -12,6 +12,11 @@
 #include "segments/map.h"
 #include "segments/span.h"
 
+/* Blocks are linked up to the next multiple of this: where that may cost page faults, and
+ * where the memory was in use before. */
+#define CARVE_BYTES_FRESH ((size_t)4096)
+#define CARVE_BYTES_RESIDENT ((size_t)16384)
+
 /* Of its blocks a page must have this share free before it is offered for reuse. */
 #define PARTIAL_SHARE 8
 
@@ -38,6 +43,25 @@ void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zer
 	store_rlx(&page->x_owner, owner);
 }
 
+static char *link_block(char *block, size_t bytes)
+{
+	char *next = block + bytes;
+	((struct block *)block)->next = (struct block *)next;
+	return next;
+}
+
+/* By fours: this loop is what a new block costs beyond the fast path. */
+static void link_blocks(char *block, size_t count, size_t bytes)
+{
+	size_t left = count - 1;
+	for (; left >= 4; left -= 4)
+		block = link_block(
+			link_block(link_block(link_block(block, bytes), bytes), bytes), bytes);
+	for (; left; left--)
+		block = link_block(block, bytes);
+	((struct block *)block)->next = NULL;
+}
+
 void page_carve(struct page *page, bool populate)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
@@ -46,13 +70,10 @@ void page_carve(struct page *page, bool populate)
 	if (populate && page->zero && !carved)
 		os_populate(page->start, page_span_bytes(page));
 	char *first = page->start + carved * bytes;
-	uintptr_t end = align_up((uintptr_t)first + bytes, 4096);
-	size_t count = (end - (uintptr_t)first) / bytes;
+	size_t step = page->zero ? CARVE_BYTES_FRESH : CARVE_BYTES_RESIDENT;
+	size_t count = (align_up((uintptr_t)first + bytes, step) - (uintptr_t)first) / bytes;
 	count = min_size(count, page->total - carved);
-	char *block = first;
-	for (size_t i = 1; i < count; i++, block += bytes)
-		((struct block *)block)->next = (struct block *)(block + bytes);
-	((struct block *)block)->next = NULL;
+	link_blocks(first, count, bytes);
 	page->free = (struct block *)first;
 	store_rlx(&page->x_carved, (uint16_t)(carved + count));
 }

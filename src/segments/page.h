@@ -12,8 +12,9 @@
 void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zero);
 
 /*
- * Puts the next blocks of a page that has room on its empty free list: up to
- * the end of an OS page, or one. `populate`: fault in the whole span first.
+ * Puts the next blocks of a page that has room on its empty free list, at
+ * least one; exactly one where memory is fresh and a block is 4 KiB or more.
+ * `populate`: fault in the whole span first.
  */
 void page_carve(struct page *page, bool populate);
 

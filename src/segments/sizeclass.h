@@ -15,10 +15,10 @@
 #define MID_CLASSES (CLASSES - SMALL_CLASSES)
 
 /* The class of a size in (DIRECT_MAX, MID_MAX], or of any size above LINEAR_MAX. */
-static ALWAYS_INLINE unsigned class_of_large(size_t size)
+static ALWAYS_INLINE size_t class_of_large(size_t size)
 {
-	unsigned e = log2_floor(size - 1);
-	return (e - 7) * 8 + (unsigned)((size - 1) >> (e - 3));
+	size_t e = log2_floor(size - 1);
+	return (e - 7) * 8 + ((size - 1) >> (e - 3));
 }
 
 /* The class of a size up to MID_MAX. */
@@ -26,7 +26,7 @@ static inline unsigned class_of(size_t size)
 {
 	if (size <= LINEAR_MAX)
 		return size ? (unsigned)((size - 1) / BLOCK_ALIGN) : 0;
-	return class_of_large(size);
+	return (unsigned)class_of_large(size);
 }
 
 static inline size_t class_bytes(unsigned c)

@@ -63,7 +63,7 @@ void *alloc_large(size_t size)
 	if (unlikely(size > MID_MAX))
 		return alloc_entered(size, BLOCK_ALIGN, &zero);
 	struct heap *h = tls_heap;
-	unsigned c = class_of_large(size);
+	size_t c = class_of_large(size);
 	if (c < SMALL_CLASSES) {
 		struct page *page = h->current[c];
 		struct block *block = page->free;
@@ -77,7 +77,7 @@ void *alloc_large(size_t size)
 	if (unlikely(!page))
 		return alloc_entered(size, BLOCK_ALIGN, &zero);
 	h->mid[c - SMALL_CLASSES] = page->next;
-	h->mid_bytes -= load_rlx(&page->x_bytes);
+	h->mid_room += load_rlx(&page->x_bytes);
 	store_rlx(&page->x_owner, OWNER_MID);
 	return page->start;
 }
@@ -107,20 +107,19 @@ void free_emptied(struct page *page)
 	errno = saved;
 }
 
-void free_mid_fast(struct page *page, void *p)
+void free_mid_fast(void *p, struct page *page)
 {
 	struct heap *h = tls_heap;
-	size_t bytes = load_rlx(&page->x_bytes), held = h->mid_bytes + bytes;
-	if (unlikely(p != page->start || held > load_rlx(&options.x_heap_cache_bytes) ||
-	             page->node != h->node || h == &heap_none)) {
+	size_t bytes = load_rlx(&page->x_bytes);
+	if (unlikely(p != page->start || bytes > h->mid_room || page->node != h->node)) {
 		free_slow(p);
 		return;
 	}
-	struct page **stack = &h->mid[page->size_class - SMALL_CLASSES];
+	struct page **stack = &h->mid[(size_t)page->size_class - SMALL_CLASSES];
 	store_rlx(&page->x_owner, OWNER_CACHED);
 	page->next = *stack;
 	*stack = page;
-	h->mid_bytes = held;
+	h->mid_room -= bytes;
 }
 
 void free_slow(void *p)

@@ -24,7 +24,7 @@ size_t block_bytes(const void *block);
 
 void free_slow(void *p);
 void free_emptied(struct page *page);
-void free_mid_fast(struct page *page, void *p);
+void free_mid_fast(void *p, struct page *page);
 
 static ALWAYS_INLINE void *block_alloc(size_t size)
 {
@@ -52,7 +52,7 @@ static ALWAYS_INLINE void block_free(void *p)
 		if (unlikely(page_push(page, p)))
 			free_emptied(page);
 	} else if (likely(owner == OWNER_MID)) {
-		free_mid_fast(page, p);
+		free_mid_fast(p, page);
 	} else {
 		free_slow(p);
 	}

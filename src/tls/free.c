@@ -97,18 +97,18 @@ static void send(struct heap *h, struct heap *to, struct block *block, size_t by
 
 void heap_free_mid(struct heap *h, struct page *page)
 {
-	size_t bytes = load_rlx(&page->x_bytes), most = load_rlx(&options.x_heap_cache_bytes);
-	if (h->leaving || page->node != h->node || bytes > most) {
+	size_t bytes = load_rlx(&page->x_bytes);
+	if (bytes > h->mid_room)
+		heap_flush_mid(h);
+	if (h->leaving || page->node != h->node || bytes > h->mid_room) {
 		span_free(page);
 		return;
 	}
-	if (h->mid_bytes + bytes > most)
-		heap_flush_mid(h);
+	struct page **stack = &h->mid[page->size_class - SMALL_CLASSES];
 	store_rlx(&page->x_owner, OWNER_CACHED);
-	unsigned i = page->size_class - SMALL_CLASSES;
-	page->next = h->mid[i];
-	h->mid[i] = page;
-	h->mid_bytes += bytes;
+	page->next = *stack;
+	*stack = page;
+	h->mid_room -= bytes;
 }
 
 static void check_start(const struct page *page, const void *p)

@@ -163,7 +163,7 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 	while (!page->free) {
 		if (page != &page_none && load_rlx(&page->x_carved) < page->total) {
 			carve(h, c, page);
-			*zero = page->zero && class_bytes(c) >= 4096;
+			*zero = page->zero && class_bytes(c) >= 4096; /* one block: its link is NULL */
 			break;
 		}
 		/* Our own blocks first; they may lie in this very page. */
@@ -194,7 +194,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 	h->stash_credit = STASH_CREDIT;
 	if (mid_fits(page, align)) {
 		h->mid[c - SMALL_CLASSES] = page->next;
-		h->mid_bytes -= class_bytes(c);
+		h->mid_room += class_bytes(c);
 		*zero = false;
 	} else {
 		size_t unit = max_size(align, SLICE_BYTES) / SLICE_BYTES;
@@ -224,7 +224,7 @@ void heap_flush_mid(struct heap *h)
 			page = next;
 		}
 	}
-	h->mid_bytes = 0;
+	h->mid_room = load_rlx(&options.x_heap_cache_bytes);
 }
 
 static void flush_pages(struct heap *h)

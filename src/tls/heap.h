@@ -32,7 +32,7 @@ struct heap {
 	struct page *direct[DIRECT_ENTRIES];    /* own: by size / 16, copies of current[] */
 	struct page *current[SMALL_CLASSES];    /* own: pinned page of each class, or page_none */
 	struct page *mid[MID_CLASSES];          /* own: stacks of cached mid blocks */
-	size_t mid_bytes;                       /* own: bytes on them */
+	size_t mid_room;                        /* own: bytes they may still hold; 0 in heap_none */
 	struct page_queue queue[SMALL_CLASSES]; /* own: other pages with room, oldest first */
 	size_t partial_bytes;                   /* own: bytes of those pages */
 	struct stash stash[STASHES];            /* own: by index of the receiving heap */

@@ -7,6 +7,7 @@
  *   put        |                     | CAS, tag
  */
 #include "base/check.h"
+#include "base/options.h"
 #include "base/os.h"
 #include "tls/heap.h"
 
@@ -59,6 +60,7 @@ static struct heap *make(unsigned node)
 	struct heap *h = &chunk[index % HEAPS_PER_CHUNK];
 	memcpy(h->direct, heap_none.direct, sizeof h->direct);
 	memcpy(h->current, heap_none.current, sizeof h->current);
+	h->mid_room = load_rlx(&options.x_heap_cache_bytes);
 	h->index = index;
 	h->node = (uint8_t)node;
 	return h;
