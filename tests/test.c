@@ -193,7 +193,7 @@ void child_exec(struct child *child, char *const *argv, char *const *environment
 	pid_t pid = child_fork(fd);
 
 	if (pid == 0) {
-		execve(argv[0] ? argv[0] : "/proc/self/exe", argv, environment);
+		execve("/proc/self/exe", argv, environment);
 		_exit(126);
 	}
 	child_collect(child, pid, fd[0]);

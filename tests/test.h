@@ -77,7 +77,7 @@ struct child {
  * A child that takes more than a minute is killed by SIGALRM.
  */
 void child_run(struct child *child, void (*body)(void *), void *argument);
-/* The same for a program: argv[0] is a path, or NULL for this very program. */
+/* The same with this very program started anew. */
 void child_exec(struct child *child, char *const *argv, char *const *environment);
 
 bool child_exited(const struct child *child, int code);

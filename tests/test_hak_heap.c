@@ -45,12 +45,13 @@ static void check_destroy(void)
 {
 	static char *block[BLOCKS];
 	static size_t bytes[BLOCKS];
-	struct hak_stats before = stats_now();
+	struct hak_stats before = stats_now(), empty;
 	hak_heap *heap = hak_heap_create();
 	uint64_t seed = 1;
 
 	CHECK(heap, "hak_heap_create: %s", strerror(errno));
 	CHECK(stats_now().heaps_live == before.heaps_live + 1, "a heap that is not counted");
+	empty = stats_now();
 	for (int i = 0; i < BLOCKS; i++) {
 		bytes[i] = i == 7 ? 5 * MIB : draw_size(&seed);
 		block[i] = hak_heap_alloc(heap, bytes[i], 0, 0);
@@ -58,7 +59,7 @@ static void check_destroy(void)
 			(void *)block[i]);
 		pattern_fill(block[i], bytes[i], (uint64_t)i);
 	}
-	CHECK(stats_now().live_blocks == before.live_blocks + BLOCKS, "%llu live blocks",
+	CHECK(stats_now().live_blocks == empty.live_blocks + BLOCKS, "%llu live blocks",
 		(unsigned long long)stats_now().live_blocks);
 	for (int i = 0; i < BLOCKS; i++) {
 		CHECK(pattern_ok(block[i], bytes[i], (uint64_t)i), "block %d was overwritten", i);
