@@ -54,7 +54,7 @@ static void on_key(void *value)
 {
 	size_t i = (size_t)(uintptr_t)value - 1;
 
-	use_memory(life.w, random_below(life.w, 12));
+	use_memory(life.w, 1 + random_below(life.w, 12));
 	bag_drain(life.w, &life.w->bag);
 	if (++life.key_rounds[i] < KEY_ROUNDS && pthread_setspecific(keys[i], value) != 0)
 		fail("pthread_setspecific failed in a destructor");

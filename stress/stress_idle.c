@@ -9,9 +9,12 @@
 
 enum { WINDOW = OUTBOX_ITEMS };
 
-/* Idle and freed, each thread (and main) may hold back this much. */
-#define HELD_BACK_MOST (4 * MIB)
-#define OWNED_MOST (16 * MIB)
+/*
+ * All freed, each idle thread may hold back this much: a page of each class
+ * that it allocates from, and what the options for caches allow.
+ */
+#define HELD_BACK_MOST (8 * MIB)
+#define OWNED_MOST (48 * MIB)
 
 static void *own_and_send(void *arg)
 {
