@@ -56,6 +56,22 @@ static void check_mallinfo(void)
 		after.uordblks + after.hblkhd);
 }
 
+/* A big block is counted once: programs add uordblks and hblkhd up. */
+static void check_big(void)
+{
+	struct mallinfo2 before = mallinfo2(), full;
+	void *big = malloc(64 * MIB);
+
+	CHECK(big, "malloc(64 MiB)");
+	full = mallinfo2();
+	size_t used = full.uordblks + full.hblkhd - before.uordblks - before.hblkhd;
+
+	CHECK(used >= 64 * MIB && used <= 65 * MIB, "64 MiB allocated, mallinfo2 says %zu KiB more",
+		used / KIB);
+	CHECK(full.hblks >= before.hblks, "hblks %zu, then %zu", before.hblks, full.hblks);
+	free(big);
+}
+
 static void check_trim(void)
 {
 	size_t before, freed, after;
@@ -122,6 +138,7 @@ int main(void)
 	fill();
 	empty();
 	check_mallinfo();
+	check_big();
 	check_trim();
 	check_mallopt();
 	check_text();
