@@ -47,7 +47,7 @@ for test in slow leaver; do
 	[ "$test" = slow ] && last_line "0 passed, 1 failed, 0 skipped"
 	sleep 0.2
 	# A killed orphan may stay as a zombie for a while.
-	if grep -q '^State:[[:space:]]*[^ZX]' "/proc/$(cat child)/status" 2>/dev/null; then
+	if grep -q '^State:[[:space:]]*[RSDTtI]' "/proc/$(cat child)/status" 2>/dev/null; then
 		kill "$(cat child)"
 		wrong "$test leaves a process behind"
 	fi
