@@ -80,10 +80,12 @@ $(LIB_SO): $(OBJ) src/api/exports.map
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now \
 		-Wl,-z,initfirst -Wl,--version-script=src/api/exports.map -Wl,--hash-style=gnu $(LDLIBS)
 
+# One object, so that start-up code is always linked and internal names stay inside.
 $(LIB_A): $(AOBJ)
 	@rm -f $@
 	$(if $(V),,@echo "  AR    $@")
-	$(Q)ar rcs $@ $^
+	$(Q)ld -r -o $(B)/hakmem.o $^ && objcopy --localize-hidden $(B)/hakmem.o && \
+		ar rcs $@ $(B)/hakmem.o
 
 clean:
 	rm -rf build

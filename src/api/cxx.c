@@ -62,15 +62,15 @@ static ALWAYS_INLINE void *new_throwing(size_t size, size_t align)
 static COLD void *nothrow_failed(const char *name, size_t size, const void *tag)
 {
 	void *(*next)(size_t, const void *) =
-	        (void *(*)(size_t, const void *))dlsym(RTLD_NEXT, name);
+		(void *(*)(size_t, const void *))dlsym(RTLD_NEXT, name);
 	return next ? next(size, tag) : NULL;
 }
 
 static COLD void *nothrow_aligned_failed(
-        const char *name, size_t size, size_t align, const void *tag)
+	const char *name, size_t size, size_t align, const void *tag)
 {
 	void *(*next)(size_t, size_t, const void *) =
-	        (void *(*)(size_t, size_t, const void *))dlsym(RTLD_NEXT, name);
+		(void *(*)(size_t, size_t, const void *))dlsym(RTLD_NEXT, name);
 	return next ? next(size, align, tag) : NULL;
 }
 
@@ -99,7 +99,7 @@ static COLD void *nothrow_aligned_failed(
 	{                                                                                          \
 		void *block = allocate(size, align);                                               \
 		return likely(block) ? block                                                       \
-		                     : nothrow_aligned_failed(#aligned_nothrow, size, align, tag); \
+				     : nothrow_aligned_failed(#aligned_nothrow, size, align, tag); \
 	}
 
 DEFINE_NEW(_Znwm, _ZnwmRKSt9nothrow_t, _ZnwmSt11align_val_t, _ZnwmSt11align_val_tRKSt9nothrow_t)
@@ -145,6 +145,6 @@ DEFINE_NEW(_Znam, _ZnamRKSt9nothrow_t, _ZnamSt11align_val_t, _ZnamSt11align_val_
 	}
 
 DEFINE_DELETE(_ZdlPv, _ZdlPvm, _ZdlPvRKSt9nothrow_t, _ZdlPvSt11align_val_t, _ZdlPvmSt11align_val_t,
-        _ZdlPvSt11align_val_tRKSt9nothrow_t)
+	_ZdlPvSt11align_val_tRKSt9nothrow_t)
 DEFINE_DELETE(_ZdaPv, _ZdaPvm, _ZdaPvRKSt9nothrow_t, _ZdaPvSt11align_val_t, _ZdaPvmSt11align_val_t,
-        _ZdaPvSt11align_val_tRKSt9nothrow_t)
+	_ZdaPvSt11align_val_tRKSt9nothrow_t)

@@ -117,12 +117,12 @@ EXPORT struct mallinfo2 mallinfo2(void)
 	stats_fill(&s);
 	size_t resident = s.live + s.cached + s.pooled + s.queued;
 	return (struct mallinfo2){
-	        .arena = resident - s.whale_bytes,
-	        .hblks = s.whales,
-	        .hblkhd = s.whale_bytes,
-	        .uordblks = s.live,
-	        .fordblks = resident - s.live,
-	        .keepcost = s.pooled,
+		.arena = resident - s.whale_bytes,
+		.hblks = s.whales,
+		.hblkhd = s.whale_bytes,
+		.uordblks = s.live - s.whale_bytes,
+		.fordblks = resident - s.live,
+		.keepcost = s.pooled,
 	};
 }
 
@@ -131,12 +131,12 @@ EXPORT struct mallinfo mallinfo(void)
 {
 	struct mallinfo2 m = mallinfo2();
 	return (struct mallinfo){
-	        .arena = (int)m.arena,
-	        .hblks = (int)m.hblks,
-	        .hblkhd = (int)m.hblkhd,
-	        .uordblks = (int)m.uordblks,
-	        .fordblks = (int)m.fordblks,
-	        .keepcost = (int)m.keepcost,
+		.arena = (int)m.arena,
+		.hblks = (int)m.hblks,
+		.hblkhd = (int)m.hblkhd,
+		.uordblks = (int)m.uordblks,
+		.fordblks = (int)m.fordblks,
+		.keepcost = (int)m.keepcost,
 	};
 }
 
@@ -178,14 +178,14 @@ EXPORT int malloc_info(int options, FILE *stream)
 	}
 	stats_fill(&s);
 	int n = fprintf(stream,
-	        "<malloc version=\"1\">\n"
-	        "<total type=\"rest\" count=\"%lu\" size=\"%lu\"/>\n"
-	        "<total type=\"mmap\" count=\"%lu\" size=\"%lu\"/>\n"
-	        "<system type=\"current\" size=\"%lu\"/>\n"
-	        "<aspace type=\"total\" size=\"%lu\"/>\n"
-	        "<aspace type=\"mprotect\" size=\"%lu\"/>\n"
-	        "</malloc>\n",
-	        s.live_blocks, s.cached + s.pooled, s.whales, s.whale_bytes,
-	        s.live + s.cached + s.pooled + s.queued, s.reserved, s.mapped);
+		"<malloc version=\"1\">\n"
+		"<total type=\"rest\" count=\"%lu\" size=\"%lu\"/>\n"
+		"<total type=\"mmap\" count=\"%lu\" size=\"%lu\"/>\n"
+		"<system type=\"current\" size=\"%lu\"/>\n"
+		"<aspace type=\"total\" size=\"%lu\"/>\n"
+		"<aspace type=\"mprotect\" size=\"%lu\"/>\n"
+		"</malloc>\n",
+		s.live_blocks, s.cached + s.pooled, s.whales, s.whale_bytes,
+		s.live + s.cached + s.pooled + s.queued, s.reserved, s.mapped);
 	return n < 0 ? -1 : 0;
 }

@@ -75,17 +75,21 @@ static void walk_node(struct walk *w, unsigned node)
 		walk_region(w, r);
 }
 
-static void add_heaps(struct hak_stats *s)
+/* Returns the number of blocks on their way; their bytes are in s->queued. */
+static uint64_t add_heaps(struct hak_stats *s)
 {
+	uint64_t queued_blocks = 0;
 	unsigned count = heap_count();
 	s->heaps = count;
 	for (unsigned i = 0; i < count; i++) {
 		struct heap *h = heap_at(i);
 		s->heaps_live += load_rlx(&h->x_state) == HEAP_LIVE;
 		s->queued += load_rlx(&h->inbox.x_bytes) + load_rlx(&h->x_stash_bytes);
+		queued_blocks += load_rlx(&h->inbox.x_blocks) + load_rlx(&h->x_stash_blocks);
 		s->remote_batches += load_rlx(&h->x_batches);
 		s->remote_blocks += load_rlx(&h->x_batch_blocks);
 	}
+	return queued_blocks;
 }
 
 static void add_node(struct hak_stats *s, unsigned i, const struct walk *w)
@@ -117,9 +121,9 @@ void stats_fill(struct hak_stats *s)
 		walk_node(&w, i);
 		add_node(s, i, &w);
 	}
-	add_heaps(s);
+	uint64_t queued_blocks = add_heaps(s);
 	s->live += s->whale_bytes - s->queued;
-	s->live_blocks += s->whales;
+	s->live_blocks += s->whales - queued_blocks;
 	s->metadata = load_rlx(&os_counters.x_metadata);
 	s->map_calls = load_rlx(&os_counters.x_map_calls);
 	s->purge_calls = load_rlx(&os_counters.x_purge_calls);
@@ -136,7 +140,7 @@ void hak_stats(struct hak_stats *stats, size_t bytes)
 
 /* Appends as snprintf does; *used grows beyond `bytes` when text is cut. */
 static void append(char *text, size_t bytes, size_t *used, const char *format, ...)
-        __attribute__((format(printf, 4, 5)));
+	__attribute__((format(printf, 4, 5)));
 
 static void append(char *text, size_t bytes, size_t *used, const char *format, ...)
 {
@@ -150,10 +154,11 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 
 #define FIELDS(X)                                                                                  \
 	X(live)                                                                                    \
-	X(live_blocks) X(cached) X(pooled) X(queued) X(mapped) X(reserved) X(metadata) X(heaps)    \
-	        X(heaps_live) X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken)     \
-	                X(remote_batches) X(remote_blocks) X(purge_calls) X(purged) X(map_calls)   \
-	                        X(whales) X(whale_bytes)
+	X(live_blocks)                                                                             \
+	X(cached) X(pooled) X(queued) X(mapped) X(reserved) X(metadata) X(heaps) X(heaps_live)     \
+		X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken) X(remote_batches) \
+			X(remote_blocks) X(purge_calls) X(purged) X(map_calls) X(whales)           \
+				X(whale_bytes)
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 {
@@ -162,18 +167,18 @@ static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 	const char *comma = "";
 	walk_node(&w, i);
 	append(text, bytes, used,
-	        "%s\n    {\"node\": %u, \"pooled\": %lu, \"mapped\": %lu, \"whales\": %lu, "
-	        "\"whale_bytes\": %lu, \"classes\": [",
-	        i ? "," : "", i, load_rlx(&n->x_dirty_bytes), load_rlx(&n->x_committed),
-	        load_rlx(&n->x_whales), load_rlx(&n->x_whale_bytes));
+		"%s\n    {\"node\": %u, \"pooled\": %lu, \"mapped\": %lu, \"whales\": %lu, "
+		"\"whale_bytes\": %lu, \"classes\": [",
+		i ? "," : "", i, load_rlx(&n->x_dirty_bytes), load_rlx(&n->x_committed),
+		load_rlx(&n->x_whales), load_rlx(&n->x_whale_bytes));
 	for (unsigned c = 0; c < CLASSES; c++) {
 		const struct usage *u = &w.class[c];
 		if (!u->pages)
 			continue;
 		append(text, bytes, used,
-		        "%s\n      {\"bytes\": %zu, \"pages\": %lu, \"blocks\": %lu, \"free\": "
-		        "%lu}",
-		        comma, class_bytes(c), u->pages, u->blocks, u->free_bytes);
+			"%s\n      {\"bytes\": %zu, \"pages\": %lu, \"blocks\": %lu, \"free\": "
+			"%lu}",
+			comma, class_bytes(c), u->pages, u->blocks, u->free_bytes);
 		comma = ",";
 	}
 	append(text, bytes, used, "]}");
@@ -209,18 +214,18 @@ void stats_print(int fd)
 	append(text, sizeof text, &used, "hakmem %s\n", HAK_VERSION_STRING);
 	LINE("in use by the program", "%10.1f MiB in %lu blocks", MB(s.live), s.live_blocks);
 	LINE("  of these, blocks of 2 MiB and more", "%8.1f MiB in %lu blocks", MB(s.whale_bytes),
-	        s.whales);
+		s.whales);
 	LINE("free, held by threads", "%10.1f MiB in %lu heaps (%lu ever)", MB(s.cached),
-	        s.heaps_live, s.heaps);
+		s.heaps_live, s.heaps);
 	LINE("free, resident in the pools", "%10.1f MiB on %lu node(s)", MB(s.pooled), s.nodes);
 	LINE("on the way to another thread", "%10.1f MiB", MB(s.queued));
 	LINE("address space made accessible", "%10.1f MiB of %.0f MiB reserved", MB(s.mapped),
-	        MB(s.reserved));
+		MB(s.reserved));
 	LINE("given back to the kernel", "%10.1f MiB in %lu calls", MB(s.purged), s.purge_calls);
 	LINE("spans taken from the pools", "%10lu, %lu given back", s.spans_claimed, s.spans_freed);
 	LINE("full or left pages let go", "%10lu, %lu taken over", s.pages_released, s.pages_taken);
 	LINE("blocks sent to other threads", "%10lu in %lu batches", s.remote_blocks,
-	        s.remote_batches);
+		s.remote_batches);
 	LINE("mmap, munmap, mremap, mprotect", "%10lu calls", s.map_calls);
 	write_all(fd, text, min_size(used, sizeof text - 1));
 }

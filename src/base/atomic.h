@@ -31,25 +31,25 @@
 /* Strong unless named weak; on failure *expected holds what was found. */
 #define cas_rlx(p, expected, v)                                                                    \
 	atomic_compare_exchange_strong_explicit(                                                   \
-	        (p), (expected), (v), memory_order_relaxed, memory_order_relaxed)
+		(p), (expected), (v), memory_order_relaxed, memory_order_relaxed)
 #define cas_acq(p, expected, v)                                                                    \
 	atomic_compare_exchange_strong_explicit(                                                   \
-	        (p), (expected), (v), memory_order_acquire, memory_order_relaxed)
+		(p), (expected), (v), memory_order_acquire, memory_order_relaxed)
 #define cas_acq_rel(p, expected, v)                                                                \
 	atomic_compare_exchange_strong_explicit(                                                   \
-	        (p), (expected), (v), memory_order_acq_rel, memory_order_acquire)
+		(p), (expected), (v), memory_order_acq_rel, memory_order_acquire)
 #define cas_weak_acq(p, expected, v)                                                               \
 	atomic_compare_exchange_weak_explicit(                                                     \
-	        (p), (expected), (v), memory_order_acquire, memory_order_relaxed)
+		(p), (expected), (v), memory_order_acquire, memory_order_relaxed)
 #define cas_weak_rel(p, expected, v)                                                               \
 	atomic_compare_exchange_weak_explicit(                                                     \
-	        (p), (expected), (v), memory_order_release, memory_order_relaxed)
+		(p), (expected), (v), memory_order_release, memory_order_relaxed)
 #define cas_weak_acq_rel(p, expected, v)                                                           \
 	atomic_compare_exchange_weak_explicit(                                                     \
-	        (p), (expected), (v), memory_order_acq_rel, memory_order_acquire)
+		(p), (expected), (v), memory_order_acq_rel, memory_order_acquire)
 #define cas_weak_sc(p, expected, v)                                                                \
 	atomic_compare_exchange_weak_explicit(                                                     \
-	        (p), (expected), (v), memory_order_seq_cst, memory_order_relaxed)
+		(p), (expected), (v), memory_order_seq_cst, memory_order_relaxed)
 
 /*
  * Counters that one thread at a time writes and anybody reads. A relaxed load

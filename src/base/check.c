@@ -30,6 +30,9 @@ static void report_va(const char *format, va_list args)
 	char line[LINE_BYTES] = "hakmem: ";
 	const size_t prefix = 8;
 	int n = vsnprintf(line + prefix, sizeof line - prefix - 1, format, args);
+	for (char *c = line + prefix; *c; c++)
+		if ((unsigned char)*c < ' ')
+			*c = '?'; /* one report is one line, whatever it quotes */
 	size_t used = n < 0 ? 0 : min_size((size_t)n, sizeof line - prefix - 2);
 	line[prefix + used] = '\n';
 	write_all(STDERR_FILENO, line, prefix + used + 1);

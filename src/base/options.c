@@ -55,7 +55,7 @@ static bool parse_number(const char *text, bool suffix, size_t *value)
 	size_t n = 0;
 	for (; isdigit((unsigned char)*text); text++) {
 		if (__builtin_mul_overflow(n, (size_t)10, &n) ||
-		        __builtin_add_overflow(n, (size_t)(*text - '0'), &n))
+			__builtin_add_overflow(n, (size_t)(*text - '0'), &n))
 			return false;
 	}
 	if (suffix && *text) {
@@ -89,7 +89,7 @@ static bool parse_nodes(const char *text, size_t *value)
 static bool parse(const struct option *o, const char *text, size_t *value)
 {
 	bool ok = o->kind == NODES ? parse_nodes(text, value)
-	                           : parse_number(text, o->kind == BYTES, value);
+				   : parse_number(text, o->kind == BYTES, value);
 	return ok && *value >= o->least && *value <= o->most;
 }
 
@@ -108,7 +108,7 @@ static void parse_one(const char *name, size_t length, const char *value)
 		report("unknown option " PREFIX "%.*s is ignored", (int)length, name);
 	else if (!parse(o, value, &parsed))
 		report("bad value \"%.100s\" for " PREFIX "%.*s: the default is kept", value,
-		        (int)length, name);
+			(int)length, name);
 	else
 		store_rlx(o->x_value, parsed);
 }

@@ -124,7 +124,7 @@ static bool take(struct page *page, uintptr_t owner)
 {
 	uintptr_t nobody = OWNER_NOBODY;
 	if (!atomic_compare_exchange_strong_explicit(&page->x_owner, &nobody, owner,
-	            memory_order_seq_cst, memory_order_seq_cst)) /* [P1] [P2] */
+		    memory_order_seq_cst, memory_order_seq_cst)) /* [P1] [P2] */
 		return false;
 	add_rlx(&nodes[page->node].x_pages_taken, 1);
 	return true;
@@ -165,7 +165,7 @@ static struct page *scan_word(struct region *r, size_t word, unsigned c, uintptr
 	for (; bits; bits &= bits - 1) {
 		size_t index = word * 64 + (size_t)__builtin_ctzl(bits);
 		struct page *page =
-		        partial_clear(r, index, c) ? take_hinted(r, index, c, owner) : NULL;
+			partial_clear(r, index, c) ? take_hinted(r, index, c, owner) : NULL;
 		if (page)
 			return page;
 	}

@@ -51,6 +51,12 @@ static ALWAYS_INLINE bool page_push(struct page *page, struct block *block)
 	return counter32_dec_to_zero(&page->x_used);
 }
 
+/* The owner, when it may be a heap that the caller will look into. */
+static inline uintptr_t page_owner_acq(struct page *page)
+{
+	return load_acq(&page->x_owner); /* [P3] */
+}
+
 static inline uintptr_t page_owner(struct page *page)
 {
 	return load_rlx(&page->x_owner);

@@ -31,7 +31,7 @@ static size_t batch_take(struct batch *b, size_t g)
 		if (!dirty)
 			return 0;
 	} while (!cas_weak_acq(
-	        &r->x_slices[g], &word, word & ~(dirty | dirty << SLICES_DIRTY_SHIFT))); /* [S2] */
+		&r->x_slices[g], &word, word & ~(dirty | dirty << SLICES_DIRTY_SHIFT))); /* [S2] */
 	b->granule[b->count] = g;
 	b->mask[b->count++] = (uint32_t)dirty;
 	size_t bytes = (size_t)__builtin_popcountl(dirty) * SLICE_BYTES;
@@ -47,7 +47,7 @@ static void publish(struct batch *b, bool purged)
 		uint64_t word = b->mask[i], bit = (uint64_t)1 << (g % 64);
 		if (!purged) {
 			add_rlx(&nodes[r->node].x_dirty_bytes,
-			        (uint64_t)__builtin_popcountl(word) * SLICE_BYTES);
+				(uint64_t)__builtin_popcountl(word) * SLICE_BYTES);
 			word |= word << SLICES_DIRTY_SHIFT;
 			or_sc(&r->x_has_dirty[g / 64], bit);
 		}

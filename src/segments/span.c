@@ -62,7 +62,7 @@ static uint32_t candidates(uint64_t word, bool dirty)
 
 /* Forgets a granule that a hint names for nothing. */
 static void clear_hint(
-        _Atomic(uint64_t) *x_hint, _Atomic(uint64_t) *x_slices, uint64_t bit, bool dirty)
+	_Atomic(uint64_t) *x_hint, _Atomic(uint64_t) *x_slices, uint64_t bit, bool dirty)
 {
 	and_sc(x_hint, ~bit);
 	if (candidates(load_sc(x_slices), dirty))
@@ -70,7 +70,7 @@ static void clear_hint(
 }
 
 static struct page *claim_in_granule(
-        struct region *r, size_t g, const struct request *q, bool *zero)
+	struct region *r, size_t g, const struct request *q, bool *zero)
 {
 	uint64_t word = load_rlx(&r->x_slices[g]);
 	for (;;) {
@@ -86,7 +86,7 @@ static struct page *claim_in_granule(
 		*zero = !dirty;
 		if (dirty)
 			sub_rlx(&nodes[r->node].x_dirty_bytes,
-			        (uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
+				(uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
 		size_t index = g * GRANULE_SLICES + first;
 		struct page *page = &r->pages[index];
 		page->start = (char *)r->base + index * SLICE_BYTES;
@@ -108,7 +108,7 @@ static struct page *claim_in_region(struct region *r, const struct request *q, b
 				return page;
 			if (!candidates(load_rlx(&r->x_slices[g]), q->dirty))
 				clear_hint(&hints[w], &r->x_slices[g], (uint64_t)1 << (g % 64),
-				        q->dirty);
+					q->dirty);
 		}
 	}
 	return NULL;
@@ -167,7 +167,7 @@ static void span_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 	if (dirty) {
 		word |= word << SLICES_DIRTY_SHIFT;
 		add_rlx(&nodes[r->node].x_dirty_bytes,
-		        (uint64_t)__builtin_popcount(mask) * SLICE_BYTES);
+			(uint64_t)__builtin_popcount(mask) * SLICE_BYTES);
 	}
 	or_sc(&r->x_slices[g], word); /* [S1] */
 	if (!(load_sc(&r->x_has_free[g / 64]) & bit))
@@ -199,7 +199,7 @@ static bool granule_claim(struct region *r, size_t g, bool *zero)
 		if (dirty) {
 			*zero = false;
 			sub_rlx(&nodes[r->node].x_dirty_bytes,
-			        (uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
+				(uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
 		}
 		return true;
 	}

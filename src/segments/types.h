@@ -41,6 +41,9 @@
  *       owner. A clear that hides a set therefore comes after the owner was
  *       stored, and its CAS meets NOBODY or a newer owner, who sets the bit
  *       again. Reversed, a bit could be lost with the page's room.
+ *  [P3] x_owner, looking into the owner. A take publishes the new owner's heap,
+ *       which may be younger than the freed block; release: page_take; acquire:
+ *       page_owner_acq, before a block is sent there.
  *  [F1] inbox list. Push publishes the links in the blocks; release: inbox_push;
  *       acquire: inbox_take. [T] stress_producer
  *  [F2] inbox list and x_state (store buffering). A leaving thread sets
@@ -52,6 +55,9 @@
  *       outside the heaps.
  *  [L1] x_lease. A first-class heap is used by whoever moved its lease from 0 to
  *       1; acquire: lease_try; release: lease_end.
+ *  [W1] x_owner of a whale with its own mapping. Its end publishes the last reads
+ *       of the descriptor before the kernel may hand out the address again;
+ *       release: whale_free, move; acquire: describe. [T] stress_whale
  *  [R1] region list of a node. release: region_publish; acquire: its readers.
  */
 #ifndef SEGMENTS_TYPES_H
@@ -143,6 +149,7 @@ struct region {
 struct inbox {
 	struct block *_Atomic x_list; /* any: push [F1], take [F1], both [F2] */
 	_Atomic(uint64_t) x_bytes;    /* any: relaxed; bytes pushed and not yet freed */
+	_Atomic(uint64_t) x_blocks;   /* any: relaxed; their number */
 };
 
 /* A node's pool: everything that belongs to the node and to no thread. */

@@ -10,7 +10,7 @@
 
 #define REQUIRE(cond, page)                                                                        \
 	CHECK(cond, "verify: page %p (blocks of %zu): broken: %s", (void *)(page)->start,          \
-	        load_rlx(&(page)->x_bytes), #cond)
+		load_rlx(&(page)->x_bytes), #cond)
 
 /* I2, I3: the free list lies in the page, has no cycle, and adds up. */
 static void verify_small(struct region *r, size_t index)
@@ -40,7 +40,7 @@ static size_t verify_granule(struct region *r, size_t g)
 	uint32_t pool = (uint32_t)word, dirty = (uint32_t)(word >> SLICES_DIRTY_SHIFT);
 	size_t pages = 0;
 	CHECK((dirty & ~pool) == 0, "verify: granule %zu: dirty slices that are not in the pool",
-	        g);
+		g);
 	for (size_t i = 0; i < GRANULE_SLICES; i++) {
 		struct page *page = &r->pages[g * GRANULE_SLICES + i];
 		uintptr_t owner = page_owner(page);

@@ -4,6 +4,7 @@
  */
 #include "segments/whale.h"
 
+#include "base/check.h"
 #include "base/os.h"
 #include "segments/map.h"
 #include "segments/region.h"
@@ -25,9 +26,11 @@ static void count(struct page *page, int sign)
 }
 
 static struct page *describe(
-        struct region *r, char *start, size_t bytes, unsigned node, uintptr_t kind)
+	struct region *r, char *start, size_t bytes, unsigned node, uintptr_t kind)
 {
 	struct page *page = map_slice(r, start);
+	if (load_acq(&page->x_owner) != OWNER_NONE) /* [W1] */
+		die("internal error: %p is in use already", (void *)start);
 	page->start = start;
 	page->node = (uint8_t)node;
 	page->free = NULL;
@@ -66,7 +69,7 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 		errno = ENOMEM;
 		return NULL;
 	}
-	bytes = align_up(bytes, os_page_bytes());
+	bytes = align_up(max_size(bytes, 1), os_page_bytes());
 	*zero = true;
 	if (bytes <= WHALE_REGION_MAX && align <= WHALE_REGION_MAX) {
 		size_t unit = align > GRANULE_BYTES ? align >> GRANULE_SHIFT : 1;
@@ -85,7 +88,7 @@ void whale_free(struct page *page)
 	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
 	int saved = errno;
 	count(page, -1);
-	store_rlx(&page->x_owner, OWNER_NONE);
+	store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
 	if (mapped)
 		os_unmap(start, bytes);
 	else
@@ -111,7 +114,7 @@ static struct page *move(struct page *page, size_t bytes)
 		return NULL;
 	if (mapped) {
 		/* The descriptor first: once unmapped, the address can be another whale's. */
-		store_rlx(&page->x_owner, OWNER_NONE);
+		store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
 		if (!os_move_mapping(from, old, to->start)) {
 			store_rlx(&page->x_owner, OWNER_MAPPED);
 			whale_free(to);
@@ -139,7 +142,7 @@ static bool grow_in_region(struct page *page, size_t old, size_t bytes)
 	size_t have = granules_of(old), need = granules_of(bytes);
 	bool zero;
 	if (need > have &&
-	        !granules_claim_at(page->start + have * GRANULE_BYTES, need - have, &zero))
+		!granules_claim_at(page->start + have * GRANULE_BYTES, need - have, &zero))
 		return false;
 	set_bytes(page, bytes);
 	return true;

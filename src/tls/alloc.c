@@ -157,7 +157,7 @@ size_t block_bytes(const void *p)
 	if (unlikely(page_owner(page) == OWNER_NONE && !region_has(r, p)))
 		return foreign_bytes(p);
 	CHECK(page_owner(page) != OWNER_NONE && page_owner(page) != OWNER_CACHED,
-	        "malloc_usable_size(%p): no block is in use there", p);
+		"malloc_usable_size(%p): no block is in use there", p);
 	return load_rlx(&page->x_bytes);
 }
 

@@ -134,7 +134,7 @@ void first_class_destroy(struct hak_heap *set)
 		if (!h)
 			continue;
 		CHECK(lease_try(h), "hak_heap_destroy(%p): the heap is in use by another thread",
-		        (void *)set);
+			(void *)set);
 		while (heap_drain(h))
 			;
 		drop_pages(h);

@@ -45,7 +45,7 @@ static void check_plausible(const char *call, const void *p)
 	CHECK(!(address >= (uintptr_t)&here && address < top), "%s(%p): on the stack", call, p);
 	struct dl_find_object object;
 	CHECK(_dl_find_object((void *)address, &object) != 0, "%s(%p): inside a program or library",
-	        call, p);
+		call, p);
 }
 
 void foreign_free(void *p)

@@ -42,29 +42,41 @@ static void free_taken(struct heap *h, struct page *page, struct block *block)
 		heap_enqueue(h, page);
 }
 
+/* Nobody will look into that inbox: its blocks are ours to free. */
+static void inherit(struct heap *h, struct heap *gone)
+{
+	struct block *list = inbox_take(&gone->inbox);
+	while (list) {
+		struct block *next = list->next;
+		size_t bytes = load_rlx(&block_page(list)->x_bytes);
+		inbox_uncount(&gone->inbox, 1, bytes);
+		inbox_count(&h->inbox, 1, bytes);
+		list->next = h->pending;
+		h->pending = list;
+		list = next;
+	}
+}
+
+static void stash_count(struct heap *h, uint64_t blocks, uint64_t bytes)
+{
+	counter64_add(&h->x_stash_blocks, blocks);
+	counter64_add(&h->x_stash_bytes, bytes);
+}
+
 static void stash_flush(struct heap *h, struct stash *s)
 {
 	struct heap *to = s->to;
 	if (!s->first)
 		return;
-	inbox_push(&to->inbox, s->first, s->last, s->bytes);
-	counter64_add(&h->x_stash_bytes, -s->bytes);
+	inbox_count(&to->inbox, s->blocks, s->bytes);
+	inbox_push(&to->inbox, s->first, s->last);
+	stash_count(h, -s->blocks, -s->bytes);
 	counter64_add(&h->x_batches, 1);
+	counter64_add(&h->x_batch_blocks, s->blocks);
 	s->first = s->last = NULL;
-	s->bytes = 0;
-	if (likely(load_sc(&to->x_state) != HEAP_FREE)) /* [F2] */
-		return;
-	/* Nobody will look into that inbox: its blocks are ours to free. */
-	struct block *list = inbox_take(&to->inbox);
-	while (list) {
-		struct block *next = list->next;
-		size_t bytes = load_rlx(&block_page(list)->x_bytes);
-		sub_rlx(&to->inbox.x_bytes, bytes);
-		add_rlx(&h->inbox.x_bytes, bytes);
-		list->next = h->pending;
-		h->pending = list;
-		list = next;
-	}
+	s->blocks = s->bytes = 0;
+	if (unlikely(load_sc(&to->x_state) == HEAP_FREE)) /* [F2] */
+		inherit(h, to);
 }
 
 void stash_flush_all(struct heap *h)
@@ -85,8 +97,8 @@ static void send(struct heap *h, struct heap *to, struct block *block, size_t by
 	if (!s->last)
 		s->last = block;
 	s->bytes += bytes;
-	counter64_add(&h->x_stash_bytes, bytes);
-	counter64_add(&h->x_batch_blocks, 1);
+	s->blocks++;
+	stash_count(h, 1, bytes);
 	if (h->stash_credit)
 		h->stash_credit--;
 	else
@@ -115,8 +127,8 @@ static void check_start(const struct page *page, const void *p)
 {
 	size_t offset = (size_t)((const char *)p - page->start);
 	CHECK(offset % load_rlx(&page->x_bytes) == 0,
-	        "free(%p): not the start of a block (its page has blocks of %zu bytes from %p)", p,
-	        load_rlx(&page->x_bytes), (const void *)page->start);
+		"free(%p): not the start of a block (its page has blocks of %zu bytes from %p)", p,
+		load_rlx(&page->x_bytes), (const void *)page->start);
 }
 
 static void free_small(struct heap *h, struct page *page, struct block *block, uintptr_t owner)
@@ -139,7 +151,7 @@ static void free_small(struct heap *h, struct page *page, struct block *block, u
 			free_taken(h, page, block);
 			return;
 		}
-		owner = page_owner(page);
+		owner = page_owner_acq(page);
 	}
 }
 
@@ -162,20 +174,20 @@ static void free_kept(struct heap *h, struct page *page, struct block *block)
 
 void heap_free(struct heap *h, struct page *page, struct block *block)
 {
-	uintptr_t owner = page_owner(page);
+	uintptr_t owner = page_owner_acq(page);
 	if (owner == OWNER_INSIDE) {
 		page = page->next;
-		owner = page_owner(page);
+		owner = page_owner_acq(page);
 	}
 	if (owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX) {
 		free_small(h, page, block, owner);
 		return;
 	}
 	CHECK(owner != OWNER_NONE && owner != OWNER_CACHED,
-	        "free(%p): no block is in use there (double free, or not a pointer from malloc)",
-	        (void *)block);
+		"free(%p): no block is in use there (double free, or not a pointer from malloc)",
+		(void *)block);
 	CHECK((char *)block == page->start, "free(%p): not the start of the block at %p",
-	        (void *)block, (void *)page->start);
+		(void *)block, (void *)page->start);
 	if (owner == OWNER_KEPT)
 		free_kept(h, page, block);
 	else if (owner == OWNER_MID)
@@ -191,14 +203,14 @@ bool heap_drain(struct heap *h)
 			return false;
 		h->pending = inbox_take(&h->inbox);
 	}
-	size_t bytes = 0;
-	for (unsigned n = 0; h->pending && n < DRAIN_BLOCKS_MAX; n++) {
+	size_t bytes = 0, blocks = 0;
+	for (; h->pending && blocks < DRAIN_BLOCKS_MAX; blocks++) {
 		struct block *block = h->pending;
 		struct page *page = block_page(block);
 		h->pending = block->next;
 		bytes += load_rlx(&page->x_bytes);
 		heap_free(h, page, block);
 	}
-	sub_rlx(&h->inbox.x_bytes, bytes);
+	inbox_uncount(&h->inbox, blocks, bytes);
 	return true;
 }

@@ -20,8 +20,8 @@
 struct page page_none;
 
 struct heap heap_none = {
-        .direct = {[0 ... DIRECT_ENTRIES - 1] = &page_none},
-        .current = {[0 ... SMALL_CLASSES - 1] = &page_none},
+	.direct = {[0 ... DIRECT_ENTRIES - 1] = &page_none},
+	.current = {[0 ... SMALL_CLASSES - 1] = &page_none},
 };
 
 void heap_enqueue(struct heap *h, struct page *page)
@@ -151,7 +151,7 @@ static struct page *next_page(struct heap *h, unsigned c)
 static void carve(struct heap *h, unsigned c, struct page *page)
 {
 	bool populate =
-	        page->slices == 1 && h->grown[c] > GROWN_ENOUGH && load_rlx(&options.x_populate);
+		page->slices == 1 && h->grown[c] > GROWN_ENOUGH && load_rlx(&options.x_populate);
 	page_carve(page, populate);
 }
 
@@ -163,7 +163,8 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 	while (!page->free) {
 		if (page != &page_none && load_rlx(&page->x_carved) < page->total) {
 			carve(h, c, page);
-			*zero = page->zero && class_bytes(c) >= 4096; /* one block: its link is NULL */
+			*zero = page->zero &&
+				class_bytes(c) >= 4096; /* one block: its link is NULL */
 			break;
 		}
 		/* Our own blocks first; they may lie in this very page. */

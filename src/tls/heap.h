@@ -16,7 +16,7 @@
 struct stash {
 	struct heap *to;
 	struct block *first, *last;
-	size_t bytes;
+	size_t blocks, bytes;
 };
 
 struct page_queue {
@@ -45,7 +45,7 @@ struct heap {
 	bool first_class;                       /* own */
 	bool leaving;                           /* own: keep nothing from here on */
 	uint32_t index;                         /* const: names the heap on the stack */
-	counter64 x_stash_bytes;                /* own writes, any reads relaxed */
+	counter64 x_stash_bytes, x_stash_blocks; /* own writes, any reads relaxed */
 	counter64 x_batches, x_batch_blocks;    /* own writes, any reads relaxed */
 	_Atomic(uint32_t) x_next_free;          /* any: relaxed; link on the stack [H1] */
 

@@ -52,7 +52,7 @@ static struct heap *make(unsigned node)
 	struct heap *chunk;
 	do {
 		if (index >= CHUNKS_MAX * HEAPS_PER_CHUNK ||
-		        !(chunk = chunk_get(index / HEAPS_PER_CHUNK))) {
+			!(chunk = chunk_get(index / HEAPS_PER_CHUNK))) {
 			errno = ENOMEM;
 			return NULL;
 		}

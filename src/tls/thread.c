@@ -1,21 +1,20 @@
 /*
- * thread.c: see thread.h. A thread's end is learned from a pthread key, whose
- * destructor is armed again until the last of the rounds that pthread runs;
- * what the thread still allocates or frees after that uses a borrowed heap.
+ * thread.c: see thread.h. A thread's end is learned from a pthread key. The
+ * heap goes at the first call of its destructor: waiting for a later round
+ * would lose the heaps of threads that first allocate in a destructor, because
+ * nobody can tell which round it is. What the thread still allocates or frees
+ * after that uses a borrowed heap.
  */
 #include "tls/thread.h"
 
 #include "base/check.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 
 _Thread_local struct heap *tls_heap = &heap_none;
 
-/* The thread's own. */
-static _Thread_local uint8_t tls_rounds;
-static _Thread_local bool tls_ended;
+static _Thread_local bool tls_ended; /* own: no heap any more */
 
 enum key_state { KEY_NONE, KEY_MAKING, KEY_READY };
 static _Atomic(uint32_t) x_key_state; /* any: enum key_state; release READY, acquire readers */
@@ -23,8 +22,6 @@ static pthread_key_t key;             /* const once KEY_READY */
 
 static void thread_end(void *heap)
 {
-	if (++tls_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(key, heap) == 0)
-		return;
 	tls_ended = true;
 	tls_heap = &heap_none;
 	heap_put(heap);
