@@ -29,6 +29,16 @@ class Allocator:
     path: str = ""  # empty: no preload
     options: dict = field(default_factory=dict)
 
+    def identity(self):
+        """Another value when the file was replaced, as a build in another window does."""
+        if not self.path:
+            return None
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
     def environment(self):
         """Nothing is inherited, so every allocator runs with its defaults."""
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", **self.options}

@@ -9,9 +9,11 @@
 #ifndef BENCH_COMMON_H
 #define BENCH_COMMON_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define PAGE_BYTES 4096u
@@ -87,7 +89,7 @@ static inline void *bench_alloc(size_t bytes)
 	void *block = malloc(bytes);
 
 	if (!block)
-		bench_die("malloc(%zu) failed", bytes);
+		bench_die("malloc(%zu): %s", bytes, strerror(errno));
 	KEEP(block);
 	return block;
 }

@@ -65,6 +65,13 @@ class Session:
         self.startup = {}
         self.progress = Progress()
         self.rounds = 0
+        self.identities = {allocator.name: allocator.identity() for allocator in allocators}
+
+    def check_identities(self):
+        """Half of the runs of one build and half of another mean nothing."""
+        for allocator in self.allocators:
+            if allocator.identity() != self.identities[allocator.name]:
+                raise BenchError(f"{allocator.path} changed while it was measured: start again")
 
     def names_of(self, test):
         names = [allocator.name for allocator in self.allocators]
@@ -96,6 +103,7 @@ class Session:
 
     def run_test(self, test):
         """One run under each allocator, begun by another one each time."""
+        self.check_identities()
         names = self.names_of(test)
         turn = len(self.data[test.name][names[0]])
         at = turn % len(names)
@@ -219,6 +227,7 @@ def run_all(options):
     session.run_rounds(rounds, seconds)
     if burst:
         session.run_burst()
+    session.check_identities()
     session.progress.end()
     return session, facts
 
