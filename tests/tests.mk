@@ -24,9 +24,10 @@ T_LIBC := $(notdir $(basename $(wildcard tests/test_libc_*.c)))
 T_CXX := $(notdir $(basename $(wildcard tests/test_libc_*.cc)))
 T_SH := $(wildcard tests/test_libc_*.sh)
 T_META := $(wildcard tests/test_meta_*.sh)
-T_UNIT := $(filter-out $(T_API) $(T_HAK) $(T_LIBC),$(notdir $(basename $(wildcard tests/test_*.c))))
-T_LIBS := $(patsubst tests/%.c,$(T)/lib/%.so,$(wildcard tests/lib_*.c))
+T_UNIT := $(filter-out test_api_% test_hak_% test_libc_%,$(notdir $(basename $(wildcard tests/test_*.c))))
+T_LIBS := $(patsubst tests/%.c,$(T)/lib/%.so,$(wildcard tests/lib_*.c)) $(T)/lib/lib_tls_static.so
 T_PROGS := $(patsubst tests/%.c,$(T)/prog/%,$(wildcard tests/prog_*.c))
+T_LINKED := $(B)/tests/linked
 T_STRESS := $(notdir $(basename $(wildcard stress/stress_*.c)))
 
 # -fno-builtin: the compiler must not remove a malloc whose block is only freed.
@@ -40,41 +41,60 @@ STRESS_BINS := $(patsubst %,$(B)/stress/%,$(T_STRESS))
 
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(T_FLAGS) -DTEST_FORM_HAK=1 -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(CFLAGS) $(T_FLAGS) -DTEST_FORM_HAK=1 -MMD -MP -c -o $@ $<
 
 $(B)/tests/hak/%: $(B)/tests/%.o $(B)/tests/test.o $(B)/tests/api.o $(LIB_A)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ldl
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -ldl
 
 # Unit tests call functions that the archive does not show: they take its objects.
 $(B)/tests/unit/%: tests/%.c $(AOBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itests -Isrc -MMD -MP -MF $@.d -o $@ $< $(AOBJ) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(CFLAGS) -Itests -Isrc -MMD -MP -MF $@.d -o $@ $< $(AOBJ) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl
 
 $(T)/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(T_COMMON) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(T_COMMON) -MMD -MP -c -o $@ $<
 
 $(T)/%.o: tests/%.cc
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror -faligned-new -Iinclude $(T_FLAGS) -DTEST_FORM_HAK=0 -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror -faligned-new -Iinclude $(T_FLAGS) -DTEST_FORM_HAK=0 -MMD -MP -c -o $@ $<
 
 $(T)/libc/%: $(T)/%.o $(T)/test.o $(T)/api.o
 	@mkdir -p $(@D)
-	$(if $(filter $*,$(T_CXX)),$(CXX),$(CC)) -o $@ $^ -lpthread -ldl
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(if $(filter $*,$(T_CXX)),$(CXX),$(CC)) -o $@ $^ -lpthread -ldl
+
+$(T)/lib/lib_tls_static.so: tests/lib_tls.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(T_COMMON) -DTLS_STATIC=1 -fPIC -shared -o $@ $<
+
+# prog_work linked with the library, as a program is that names it at link time.
+$(T_LINKED): tests/prog_work.c $(LIB_SO)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(T_COMMON) -o $@ $< $(LIB_SO) -Wl,-rpath,$(abspath $(B)) -lpthread -ldl
 
 $(T)/lib/%.so: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(T_COMMON) -fPIC -shared -MMD -MP -MF $@.d -o $@ $< -ldl
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(T_COMMON) -fPIC -shared -MMD -MP -MF $@.d -o $@ $< -ldl
 
 $(T)/prog/%: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(T_COMMON) -MMD -MP -MF $@.d -o $@ $< -lpthread -ldl
+	$(if $(V),,@echo "  TEST  $@")
+	$(Q)$(CC) $(T_COMMON) -MMD -MP -MF $@.d -o $@ $< -lpthread -ldl
 
 .SECONDARY:
 -include $(wildcard $(B)/tests/*.d $(B)/tests/unit/*.d $(T)/*.d $(T)/lib/*.d $(T)/prog/*.d)
 
-tests-build: $(HAK_BINS) $(UNIT_BINS) $(if $(SANITIZED),,$(LIB_SO) $(LIBC_BINS) $(T_LIBS) $(T_PROGS))
+tests-build: $(HAK_BINS) $(UNIT_BINS) $(if $(SANITIZED),,$(LIB_SO) $(T_LINKED) $(LIBC_BINS) $(T_LIBS) $(T_PROGS))
 stress-build: $(STRESS_BINS)
 
 # ---- Groups of tests/run: $(call group_...,CC,BUILD) ----------------------------------------
@@ -82,7 +102,7 @@ stress-build: $(STRESS_BINS)
 SAN_ENV := TSAN_OPTIONS=die_after_fork=0:halt_on_error=1:history_size=4 \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 group_libc = --group $(1)-$(2)/libc --preload $(or $(HAK_TEST_PRELOAD),build/$(1)-$(2)/libhakmem.so) \
-	--timeout 180 --env "HAK_TEST_BUILD=$(2) HAK_TEST_FILES=build/$(1)-tests HAK_TEST_ARCHIVE=build/$(1)-$(2)/libhakmem.a" \
+	--timeout 180 --env "HAK_TEST_BUILD=$(2) HAK_TEST_FILES=build/$(1)-tests HAK_TEST_LINKED=build/$(1)-$(2)/tests/linked" \
 	$(patsubst %,build/$(1)-tests/libc/%,$(T_API) $(T_LIBC) $(T_CXX)) $(T_SH)
 group_hak = --group $(1)-$(2)/hak --timeout 240 --env "$(SAN_ENV)" \
 	$(patsubst %,build/$(1)-$(2)/tests/hak/%,$(T_API) $(T_HAK))
@@ -102,7 +122,7 @@ RUN := tests/run -j 2
 test: tests-build
 	$(RUN) -o $(B)/log $(call group_build,$(CC),$(BUILD))
 
-test-libc: $(if $(HAK_TEST_PRELOAD),,$(LIB_SO)) $(LIBC_BINS) $(T_LIBS) $(T_PROGS)
+test-libc: $(if $(HAK_TEST_PRELOAD),,$(LIB_SO) $(T_LINKED)) $(LIBC_BINS) $(T_LIBS) $(T_PROGS)
 	$(RUN) -o $(B)/log $(call group_libc,$(CC),$(BUILD))
 
 test-hak: $(HAK_BINS)
