@@ -56,6 +56,11 @@ def version(allocator):
     return f"{os.path.relpath(real)} sha256 {digest}"
 
 
+def load():
+    """Runnable processes, averaged over the last minute: what else used the machine."""
+    return _read("/proc/loadavg").split()[0]
+
+
 def describe(allocators):
     """Facts in the order in which they are printed."""
     compiler = _output("gcc", "--version").splitlines()
@@ -67,7 +72,7 @@ def describe(allocators):
         "kernel": platform.release(),
         "transparent huge pages": _chosen("/sys/kernel/mm/transparent_hugepage/enabled"),
         "overcommit": _read("/proc/sys/vm/overcommit_memory"),
-        "load before": _read("/proc/loadavg").split()[0],
+        "load before": load(),
         "compiler": compiler[0] if compiler else "unknown",
         "sources": _output("git", "describe", "--always", "--dirty") or "unknown",
         **{

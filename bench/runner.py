@@ -216,6 +216,8 @@ def run_all(options):
     facts = machine.describe(session.allocators)
     for key, value in facts.items():
         print(f"{key + ':':24}{value}")
+    if float(machine.load()) > (os.cpu_count() or 1) / 2:
+        print("the machine is busy: expect wide intervals and many ties")
     check_preloads(session)
     print(f"{len(tests)} tests, {len(session.allocators)} allocators, each checked to be the one that malloc is bound to")
     if startup:
@@ -229,6 +231,7 @@ def run_all(options):
         session.run_burst()
     session.check_identities()
     session.progress.end()
+    facts["load after"] = machine.load()
     return session, facts
 
 
