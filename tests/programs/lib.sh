@@ -58,7 +58,8 @@ HAK_LIB=$(realpath -e "${HAK_LIB:-$top/build/libhakmem.so}" 2>/dev/null) ||
 # ---- Programs ----------------------------------------------------------------------------------
 
 library_path=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
-search_path=$root/usr/sbin:$root/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin
+postgres_bin=usr/lib/postgresql/15/bin
+search_path=$root/usr/sbin:$root/usr/bin:$root/$postgres_bin:/usr/sbin:/usr/bin:/$postgres_bin:/sbin:/bin
 
 # unpack PACKAGE...: exactly these, under $root, without installing anything. False when they
 # cannot be had.
