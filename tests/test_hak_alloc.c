@@ -17,8 +17,7 @@ static void check_one(size_t size, size_t alignment, unsigned flags)
 		flags, (void *)block);
 	CHECK(hak_usable_size(block) >= size, "usable %zu of %zu", hak_usable_size(block), size);
 	if (flags & HAK_ZERO)
-		CHECK(all_zero(block, hak_usable_size(block)),
-			"hak_alloc(%zu, %zu, HAK_ZERO): not the whole block reads as zero", size,
+		CHECK(all_zero(block, size), "hak_alloc(%zu, %zu, HAK_ZERO) is not zero", size,
 			alignment);
 	memset(block, 0x77, hak_usable_size(block));
 	hak_free(block);

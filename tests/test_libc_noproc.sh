@@ -14,5 +14,5 @@ for file in $(ldd "$work" "$library" | grep -oE '/[^ ]+' | grep -vE ':$' | sort 
 	mkdir -p "$root/$(dirname "$file")"
 	cp -L "$file" "$root/$file"
 done
-cp "$work" "$root/work"
-expect "in an empty root" ok chroot "$root" /lib64/ld-linux-x86-64.so.2 --preload "$library" /work "$name"
+cp "$work" "$root/program"
+expect "in an empty root" ok chroot "$root" /lib64/ld-linux-x86-64.so.2 --preload "$library" /program "$name"

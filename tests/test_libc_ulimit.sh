@@ -6,7 +6,7 @@ for mib in 128 256 512 1024 1536 2048 4096; do
 	expect "ulimit -v $mib MiB" ok env LD_PRELOAD="$library" \
 		bash -c 'ulimit -v $(($1 * 1024)) && exec "$2" "$3"' sh $mib "$work" "$name"
 done
-for mib in 16 20 24 32 48 64; do
+for mib in 20 24 32 48 64; do
 	expect "/bin/true under ulimit -v $mib MiB" "" \
 		bash -c 'ulimit -v $(($1 * 1024)) && LD_PRELOAD=$2 exec /bin/true' sh $mib "$library"
 done
@@ -16,5 +16,5 @@ for mib in 20 32 48; do
 		"$work" "$name" 2>&1) || status=$?
 	[ $status -le 1 ] || fail "ulimit -v $mib MiB: exit status $status: $said"
 done
-expect "ulimit -d 128 MiB" ok env LD_PRELOAD="$library" \
-	bash -c 'ulimit -d 131072 && exec "$1" "$2"' sh "$work" "$name"
+expect "ulimit -d 256 MiB" ok env LD_PRELOAD="$library" \
+	bash -c 'ulimit -d 262144 && exec "$1" "$2"' sh "$work" "$name"
