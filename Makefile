@@ -77,7 +77,7 @@ $(B)/src/%.o: src/%.c
 
 $(LIB_SO): $(OBJ) src/api/exports.map
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now \
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \
 		-Wl,-z,initfirst -Wl,--version-script=src/api/exports.map -Wl,--hash-style=gnu $(LDLIBS)
 
 # One object, so that start-up code is always linked and internal names stay inside.

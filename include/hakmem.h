@@ -40,7 +40,7 @@ HAK_API void *hak_malloc(size_t size) __attribute__((malloc, alloc_size(1)));
 HAK_API void *hak_calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 HAK_API void *hak_realloc(void *block, size_t size) __attribute__((alloc_size(2)));
 HAK_API void *hak_reallocarray(void *block, size_t count, size_t size)
-        __attribute__((alloc_size(2, 3)));
+	__attribute__((alloc_size(2, 3)));
 HAK_API void hak_free(void *block);
 
 /*
@@ -48,7 +48,7 @@ HAK_API void hak_free(void *block);
  * of two of any size (0 means 16). EINVAL for another alignment, ENOMEM.
  */
 HAK_API void *hak_aligned_alloc(size_t alignment, size_t size)
-        __attribute__((malloc, alloc_align(1), alloc_size(2)));
+	__attribute__((malloc, alloc_align(1), alloc_size(2)));
 
 /*
  * As POSIX: 0 with *block set; EINVAL when alignment is not a power of two
@@ -63,11 +63,11 @@ HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t size);
 /* Bytes that may be used at `block`: at least what was asked. 0 for NULL. */
 HAK_API size_t hak_usable_size(const void *block);
 
-#define HAK_ZERO 1u /* the whole block reads as zero */
+#define HAK_ZERO 1u /* all usable bytes of the block read as zero */
 
 /* All of the above in one call: alignment as hak_aligned_alloc, flags HAK_*. */
 HAK_API void *hak_alloc(size_t size, size_t alignment, unsigned flags)
-        __attribute__((malloc, alloc_size(1)));
+	__attribute__((malloc, alloc_size(1)));
 
 /* ---- First-class heaps ------------------------------------------------- */
 

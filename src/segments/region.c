@@ -61,14 +61,16 @@ static void publish_granules(struct region *r, size_t from, size_t count)
 	}
 }
 
+enum committed { COMMITTED, FULL, REFUSED };
+
 /* Moves the frontier of a region by at least `need` granules. */
-static bool commit(struct region *r, size_t need)
+static enum committed commit(struct region *r, size_t need)
 {
 	uint32_t from = load_rlx(&r->x_committed), limit = load_rlx(&r->x_limit);
 	size_t step;
 	do {
 		if (from + need > limit)
-			return false;
+			return FULL;
 		step = from < COMMIT_GRANULES_MIN ? COMMIT_GRANULES_MIN : from;
 		step = min_size(step, COMMIT_GRANULES_MAX);
 		step = min_size(max_size(step, need), limit - from);
@@ -81,35 +83,35 @@ static bool commit(struct region *r, size_t need)
 		uint32_t expected = (uint32_t)(from + step);
 		cas_rlx(&r->x_committed, &expected, (uint32_t)(from + less));
 		if (!less)
-			return false;
+			return REFUSED;
 		step = less;
 	}
 	publish_granules(r, from, step);
-	return true;
+	return COMMITTED;
 }
 
-static bool reserve_region(unsigned node, enum region_kind kind)
+static struct region *reserve_region(unsigned node, enum region_kind kind)
 {
 	void *base = os_reserve(REGION_BYTES, REGION_BYTES);
 	if (!base)
-		return false;
+		return NULL;
 	struct region *r = region_window(base);
 	if (!r) {
 		os_unmap(base, REGION_BYTES);
-		return false;
+		return NULL;
 	}
 	os_no_huge(base, REGION_BYTES);
 	store_rlx(&r->x_limit, (uint32_t)REGION_GRANULES);
 	add_rlx(&nodes[node].x_reserved, REGION_BYTES);
 	region_list(r, node, kind);
-	return true;
+	return r;
 }
 
 /*
  * A chunk of the size that a limited address space can bear, accessible at
  * once. Chunks are aligned to their size, so none lies in two windows.
  */
-static bool reserve_chunk(unsigned node)
+static struct region *reserve_chunk(unsigned node)
 {
 	size_t bytes = CHUNK_BYTES_MAX, limit = os_address_space_limit();
 	while (bytes > GRANULE_BYTES && bytes > limit / CHUNK_SHARE)
@@ -121,11 +123,11 @@ static bool reserve_chunk(unsigned node)
 			bytes /= 2;
 	}
 	if (!p)
-		return false;
+		return NULL;
 	struct region *r = region_window(p);
 	if (!r) {
 		os_unmap(p, bytes);
-		return false;
+		return NULL;
 	}
 	/* Whoever moves x_limit from 0 lists the window; the value has no other use here. */
 	uint32_t none = 0;
@@ -135,18 +137,22 @@ static bool reserve_chunk(unsigned node)
 	}
 	add_rlx(&nodes[r->node].x_reserved, bytes);
 	publish_granules(r, ((uintptr_t)p - r->base) / GRANULE_BYTES, bytes / GRANULE_BYTES);
-	return true;
+	return r;
 }
 
 bool region_grow(unsigned node, enum region_kind kind, size_t granules)
 {
-	struct region *newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-	if (newest && commit(newest, granules))
-		return true;
-	if (reserve_region(node, kind)) {
-		newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-		if (commit(newest, granules))
-			return true;
+	struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+	enum committed c = r ? commit(r, granules) : FULL;
+	if (c == FULL) {
+		r = reserve_region(node, kind);
+		if (r)
+			c = commit(r, granules);
+		else if (kind == REGION_SPANS && (r = reserve_chunk(node)))
+			c = COMMITTED;
 	}
-	return kind == REGION_SPANS && reserve_chunk(node);
+	/* The next search begins where there is room. */
+	if (c == COMMITTED)
+		store_rel(&nodes[node].x_hint[kind], r); /* [R1] */
+	return c == COMMITTED;
 }

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 
+/* Whales fall back to mappings of their own, so they need not insist. */
 #define GROW_TRIES 4
 
 static uint32_t span_mask(unsigned first, unsigned slices)
@@ -114,50 +115,48 @@ static struct page *claim_in_region(struct region *r, const struct request *q, b
 	return NULL;
 }
 
-/* From the region where the last search ended, once around the list at most. */
+/* Where the last search ended, then the newest regions. */
 static struct page *search(unsigned node, const struct request *q, bool *zero)
 {
 	struct node *n = &nodes[node];
-	struct region *first = load_acq(&n->x_regions[REGION_SPANS]); /* [R1] */
-	struct region *r = load_acq(&n->x_hint[REGION_SPANS]);
-	if (!r)
-		r = first;
-	for (unsigned tries = 0; r && tries < SEARCH_REGIONS; tries++) {
-		struct page *page = claim_in_region(r, q, zero);
-		if (page) {
-			if (load_rlx(&n->x_hint[REGION_SPANS]) != r)
-				store_rel(&n->x_hint[REGION_SPANS], r); /* [R1] */
-			return page;
-		}
-		r = load_acq(&r->x_next); /* [R1] */
-		if (!r)
-			r = first;
+	struct region *hint = load_acq(&n->x_hint[REGION_SPANS]); /* [R1] */
+	struct page *page = hint ? claim_in_region(hint, q, zero) : NULL;
+	struct region *r = load_acq(&n->x_regions[REGION_SPANS]); /* [R1] */
+	for (unsigned tries = 0; !page && r && tries < SEARCH_REGIONS; tries++) {
+		if (r != hint && (page = claim_in_region(r, q, zero)))
+			store_rel(&n->x_hint[REGION_SPANS], r); /* [R1] */
+		r = load_acq(&r->x_next);                       /* [R1] */
 	}
-	return NULL;
+	return page;
+}
+
+static struct page *claim(unsigned node, struct request *q, bool *zero)
+{
+	struct page *page = NULL;
+	if (load_rlx(&nodes[node].x_dirty_bytes) >= q->slices * SLICE_BYTES) {
+		q->dirty = true;
+		page = search(node, q, zero);
+		q->dirty = false;
+	}
+	return page ? page : search(node, q, zero);
 }
 
 struct page *span_claim(unsigned node, unsigned slices, unsigned align_slices, bool *zero)
 {
 	struct request q = {.slices = slices, .starts = align_bits(align_slices)};
-	for (unsigned tries = 0; tries < GROW_TRIES; tries++) {
-		struct page *page = NULL;
-		if (load_rlx(&nodes[node].x_dirty_bytes) >= slices * SLICE_BYTES) {
-			q.dirty = true;
-			page = search(node, &q, zero);
-			q.dirty = false;
+	struct page *page;
+	/* When others take what was grown, they have made progress: once more. When
+	 * nothing could be grown, they may have taken the last and left some. */
+	for (bool grown = true; !(page = claim(node, &q, zero));
+		grown = region_grow(node, REGION_SPANS, 1)) {
+		if (!grown) {
+			errno = ENOMEM;
+			return NULL;
 		}
-		if (!page)
-			page = search(node, &q, zero);
-		if (page) {
-			ASSERT(load_rlx(&page->x_owner) == OWNER_NONE);
-			add_rlx(&nodes[node].x_spans_claimed, 1);
-			return page;
-		}
-		if (!region_grow(node, REGION_SPANS, 1))
-			break;
 	}
-	errno = ENOMEM;
-	return NULL;
+	ASSERT(load_rlx(&page->x_owner) == OWNER_NONE);
+	add_rlx(&nodes[node].x_spans_claimed, 1);
+	return page;
 }
 
 /* Gives slices of one granule to the pool, with the hints that lead to them. */

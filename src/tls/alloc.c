@@ -87,17 +87,16 @@ void *alloc_aligned(size_t size, size_t align, bool clear)
 	bool zero = false;
 	void *block = alloc_entered(size, max_size(align, BLOCK_ALIGN), &zero);
 	if (clear && block && !zero)
-		memset(block, 0, size);
+		memset(block, 0, block_bytes(block));
 	return block;
 }
 
 void *alloc_zeroed(size_t size)
 {
-	if (likely(size <= DIRECT_MAX)) {
-		void *block = block_alloc(size);
-		return block ? memset(block, 0, size) : NULL;
-	}
-	return alloc_aligned(size, BLOCK_ALIGN, true);
+	bool zero = false;
+	void *block =
+		size <= DIRECT_MAX ? block_alloc(size) : alloc_entered(size, BLOCK_ALIGN, &zero);
+	return block && !zero ? memset(block, 0, size) : block;
 }
 
 void free_emptied(struct page *page)

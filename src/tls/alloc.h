@@ -13,7 +13,7 @@
 void *alloc_small_slow(size_t size);
 void *alloc_large(size_t size);
 void *alloc_zeroed(size_t size);
-void *alloc_aligned(size_t size, size_t align, bool zero);
+void *alloc_aligned(size_t size, size_t align, bool clear); /* all of its usable bytes */
 
 /* The same from a given heap; *zero: the block reads as zero. */
 void *alloc_from(struct heap *h, size_t size, size_t align, bool *zero);

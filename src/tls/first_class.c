@@ -34,14 +34,6 @@ void lease_drain(struct heap *h)
 	lease_end(h);
 }
 
-struct hak_heap *first_class_create(void)
-{
-	struct hak_heap *set = alloc_zeroed(sizeof *set);
-	if (set)
-		set->node = topology_current_node();
-	return set;
-}
-
 /* A heap for slot i, made when there is none. The caller holds no lease. */
 static struct heap *slot_heap(struct hak_heap *set, unsigned i)
 {
@@ -56,6 +48,18 @@ static struct heap *slot_heap(struct hak_heap *set, unsigned i)
 		return made;
 	heap_put(made);
 	return h;
+}
+
+struct hak_heap *first_class_create(void)
+{
+	struct hak_heap *set = alloc_zeroed(sizeof *set);
+	if (!set)
+		return NULL;
+	set->node = topology_current_node();
+	if (slot_heap(set, 0))
+		return set;
+	block_free(set);
+	return NULL;
 }
 
 /* Some heap of the set, leased; NULL when there is no memory or all are taken. */
@@ -91,7 +95,7 @@ void *first_class_alloc(struct hak_heap *set, size_t size, size_t align, bool ze
 		keep(h, block);
 	lease_end(h);
 	if (block && zero && !is_zero)
-		memset(block, 0, size);
+		memset(block, 0, block_bytes(block));
 	return block;
 }
 
