@@ -2,6 +2,7 @@
 # all-git.sh: git under the library: commits, branches, merges, a threaded repack, clone, diff and
 # fsck of a repository made twice, with and without; all object names must be the same.
 # timeout: 240
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 fetch_package git git
@@ -18,7 +19,7 @@ history() { # history DIRECTORY COMMAND...: makes the repository with git run by
 	local at=$1 i n
 	shift
 	mkdir -p "$at/tree"
-	cd "$at/tree"
+	cd "$at/tree" || exit 1
 	"$@" "$git" init -q -b main .
 	for i in 1 2 3 4 5 6 7 8; do
 		mkdir -p "d$i"
@@ -47,7 +48,7 @@ history() { # history DIRECTORY COMMAND...: makes the repository with git run by
 	"$@" "$git" -C "$at/clone" status --porcelain
 	"$@" "$git" rev-list --objects --all | sort | cksum
 	"$@" "$git" archive --format=tar HEAD | cksum
-	cd "$top"
+	cd "$top" || exit 1
 }
 
 history "$work/without" plain >"$work/without.out" 2>"$work/without.err"

@@ -2,9 +2,10 @@
 # all-kv.sh: the key-value server of ./run under the release, debug and tiny builds, over TCP and
 # socket pairs: every value right, and every block given back at the end.
 # timeout: 240
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-cd "$top"
+cd "$top" || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL
 make -s kv_server all >"$work/make.out" 2>&1 || fail "the build failed"
 

@@ -3,6 +3,7 @@
 # transfers between accounts whose sum must not change, sorts and temporary tables that answer as
 # they do without, and a clean shutdown.
 # timeout: 300
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 fetch_package mariadbd mariadb-server-core

@@ -2,6 +2,7 @@
 # all-memcached.sh: memcached with four threads under the library, loaded by five processes that
 # check every value and make it evict, and by idle connections that come and go.
 # timeout: 180
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 [ -x /usr/bin/python3 ] || skip "no /usr/bin/python3"

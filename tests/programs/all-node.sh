@@ -2,6 +2,7 @@
 # all-node.sh: node under the library: buffers, compression and hashing in its thread pool, worker
 # threads, children and a loopback server, each checked, and the same output as without.
 # timeout: 240
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 fetch_package node nodejs

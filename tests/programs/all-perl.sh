@@ -2,6 +2,7 @@
 # all-perl.sh: perl under the library: hashes, regular expressions, sorting, strings that grow,
 # forks, pipes, and threads where perl has them, must print what they print without.
 # timeout: 180
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 fetch_package perl perl

@@ -2,6 +2,7 @@
 # all-postgres.sh: PostgreSQL as an unprivileged user under the library: pgbench's transactions
 # must add up, big sorts, hashes and JSON give what they give without, and it stops cleanly.
 # timeout: 300
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 fetch_package postgres postgresql-15

@@ -2,6 +2,7 @@
 # all-rocksdb.sh: RocksDB's db_bench under the library: four threads write, overwrite, delete,
 # merge, scan and read while compactions run beside them; then ldb checks what is on disk.
 # timeout: 300
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 fetch_package db_bench rocksdb-tools
@@ -9,7 +10,7 @@ db_bench=$program
 fetch_package ldb rocksdb-tools
 ldb=$program
 
-cd "$work"
+cd "$work" || exit 1
 preloaded "$db_bench" --db="$work/db" --num=60000 --threads=4 --value_size=400 --seed=7 \
 	--benchmarks=fillrandom,overwrite,readrandom,readwhilewriting,seekrandom,mixgraph,deleterandom,compact,verifychecksum \
 	--duration=5 --max_background_jobs=4 --write_buffer_size=1000000 --target_file_size_base=1000000 \

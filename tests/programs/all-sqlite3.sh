@@ -2,6 +2,7 @@
 # all-sqlite3.sh: the sqlite3 shell under the library: joins, sorting, JSON, full-text search, big
 # blobs and a vacuum give the output they give without; then four processes share one database.
 # timeout: 240
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 fetch_package sqlite3 sqlite3

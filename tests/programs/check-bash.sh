@@ -2,6 +2,7 @@
 # check-bash.sh: bash under the library: a script with arrays, strings, functions, pipelines,
 # subshells, jobs, traps and here-documents must print what it prints without.
 # timeout: 120
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 cat >"$work/script" <<'SCRIPT'
@@ -64,6 +65,7 @@ cmp "$work/without.out" "$work/with.out" || fail "the outputs differ"
 assert_same "lines of output" 20 "$(wc -l <"$work/with.out")"
 
 # What malloc is bound to: bash has an allocator of its own in some builds, not in Debian's.
+# shellcheck disable=SC2016
 preloaded /bin/bash -c 'echo $$; cat /proc/$$/maps >"$0/maps"' "$work" >"$work/pid" 2>/dev/null
 assert_bound "$work/bindings.$(cat "$work/pid")"
 grep -qF "$HAK_LIB" "$work/maps" || fail "bash has not mapped the library"

@@ -2,10 +2,13 @@
 # check-gcc.sh: the compilers under the library, with all the programs they start (cc1, cc1plus,
 # as, collect2, ld): objects and programs must be byte for byte those made without it.
 # timeout: 240
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-command -v gcc >/dev/null && command -v g++ >/dev/null || skip "no gcc and g++"
-cd "$top"
+if ! command -v gcc >/dev/null || ! command -v g++ >/dev/null; then
+	skip "no gcc or no g++"
+fi
+cd "$top" || exit 1
 
 cat >"$work/many.cc" <<'CODE'
 #include <algorithm>

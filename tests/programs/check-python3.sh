@@ -3,6 +3,7 @@
 # tests for threads, subprocess and ctypes where the package of tests can be had, and a script of
 # ours that checks what it computes.
 # timeout: 240
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 python=/usr/bin/python3

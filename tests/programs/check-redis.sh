@@ -3,6 +3,7 @@
 # redis-benchmark, snapshots and log rewrites that fork under load, and a restart that must bring
 # back every key that was written.
 # timeout: 180
+# shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 # redis-server is a link to a program of redis-tools.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034,SC2154
 # tests/programs/lib.sh: what the tests with real programs share. Sourced at their top.
 #
 # A test runs its program under LD_PRELOAD=$HAK_LIB (build/libhakmem.so unless set), proves that
@@ -18,11 +19,30 @@ mkdir -p "$root" "$programs/archives"
 work=$(mktemp -d "$programs/$test_name.XXXXXX")
 server_pids=()
 
+# family PID: it and all it started that are still below it.
+family() {
+	local child children=()
+	[ -d "/proc/$1" ] || return 0
+	echo "$1"
+	read -r -a children <"/proc/$1/task/$1/children" || true
+	for child in "${children[@]}"; do
+		family "$child"
+	done
+} 2>/dev/null
+
+# What a failed test leaves running is asked to end, then killed.
 cleanup() {
-	local status=$? pid
-	trap - EXIT
+	local status=$? pid members tries
+	trap - EXIT ERR
 	for pid in "${server_pids[@]}"; do
-		kill -KILL "$pid" 2>/dev/null || true
+		members=$(family "$pid")
+		kill -TERM "$pid" 2>/dev/null || continue
+		for ((tries = 0; tries < 30; tries++)); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		# shellcheck disable=SC2086
+		kill -KILL $members 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 	done
 	rm -rf "$work"
