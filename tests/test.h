@@ -17,6 +17,7 @@ extern "C" {
 #define MIB ((size_t)1 << 20)
 #define GIB ((size_t)1 << 30)
 
+/* asan and tsan builds: slow, with shadow memory and an allocator of their own beside ours. */
 #ifndef TEST_SANITIZED
 #define TEST_SANITIZED 0
 #endif

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEYS = 48, ROUNDS = 4, SIZE_KINDS = 6 };
+/* ThreadSanitizer takes its state of a thread down in the fourth round: no test in that one. */
+enum { KEYS = 48, ROUNDS = TEST_TSAN ? 3 : 4, SIZE_KINDS = 6 };
 
 struct late {
 	struct late *next;

@@ -31,7 +31,7 @@ T_LINKED := $(B)/tests/linked
 T_STRESS := $(notdir $(basename $(wildcard stress/stress_*.c)))
 
 # -fno-builtin: the compiler must not remove a malloc whose block is only freed.
-T_FLAGS := -D_GNU_SOURCE -fno-builtin -Itests -DTEST_SANITIZED=$(if $(SANITIZED),1,0)
+T_FLAGS := -D_GNU_SOURCE -fno-builtin -Itests -DTEST_SANITIZED=$(if $(filter asan tsan,$(BUILD)),1,0)
 T_COMMON := $(COMMON) -O1 $(T_FLAGS) -DTEST_FORM_HAK=0
 
 HAK_BINS := $(patsubst %,$(B)/tests/hak/%,$(T_API) $(T_HAK))
@@ -114,7 +114,7 @@ group_stress = $(if $(T_STRESS),--group $(1)-$(2)/stress --timeout 240 --env "$(
 group_build = $(if $(filter asan tsan ubsan,$(2)),,$(call group_libc,$(1),$(2))) \
 	$(call group_hak,$(1),$(2)) $(call group_unit,$(1),$(2))
 group_meta = --group meta --timeout 300 "make -s lint" "make -s symbols" $(T_META)
-group_programs = $(if $(1),--group programs --timeout $(2) --env "CC=gcc" $(1))
+group_programs = $(if $(1),--group programs --timeout $(2) $(1))
 
 SEED := $(shell date +%s)
 RUN := tests/run -j 2
@@ -144,7 +144,7 @@ check:
 		$(call group_programs,$(sort $(wildcard tests/programs/check-*.sh)),300)
 
 SANITIZERS := asan tsan ubsan
-ALL_STRESS_S := 10
+ALL_STRESS_S := 5
 PAIRS := $(foreach c,gcc clang,$(foreach b,release debug tiny $(SANITIZERS),$(c)-$(b)))
 pair_cc = $(word 1,$(subst -, ,$(1)))
 pair_build = $(word 2,$(subst -, ,$(1)))
