@@ -84,10 +84,13 @@ static uint64_t add_heaps(struct hak_stats *s)
 	for (unsigned i = 0; i < count; i++) {
 		struct heap *h = heap_at(i);
 		s->heaps_live += load_rlx(&h->x_state) == HEAP_LIVE;
-		s->queued += load_rlx(&h->inbox.x_bytes) + load_rlx(&h->x_stash_bytes);
-		queued_blocks += load_rlx(&h->inbox.x_blocks) + load_rlx(&h->x_stash_blocks);
+		/* Sums of all heaps: what one sent, any other may have freed. */
+		s->queued += load_rlx(&h->x_sent_bytes) - load_rlx(&h->x_freed_bytes);
+		queued_blocks += load_rlx(&h->x_sent_blocks) - load_rlx(&h->x_freed_blocks);
+		s->pages_released += load_rlx(&h->x_let_go);
+		s->pages_taken += load_rlx(&h->x_taken);
 		s->remote_batches += load_rlx(&h->x_batches);
-		s->remote_blocks += load_rlx(&h->x_batch_blocks);
+		s->remote_blocks += load_rlx(&h->x_sent_blocks);
 	}
 	return queued_blocks;
 }
@@ -106,8 +109,6 @@ static void add_node(struct hak_stats *s, unsigned i, const struct walk *w)
 	s->reserved += load_rlx(&n->x_reserved);
 	s->spans_claimed += load_rlx(&n->x_spans_claimed);
 	s->spans_freed += load_rlx(&n->x_spans_freed);
-	s->pages_released += load_rlx(&n->x_pages_let_go);
-	s->pages_taken += load_rlx(&n->x_pages_taken);
 	s->whales += load_rlx(&n->x_whales);
 	s->whale_bytes += load_rlx(&n->x_whale_bytes);
 }
@@ -155,10 +156,11 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 #define FIELDS(X)                                                                                  \
 	X(live)                                                                                    \
 	X(live_blocks)                                                                             \
-	X(cached) X(pooled) X(queued) X(mapped) X(reserved) X(metadata) X(heaps) X(heaps_live)     \
-		X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken) X(remote_batches) \
-			X(remote_blocks) X(purge_calls) X(purged) X(map_calls) X(whales)           \
-				X(whale_bytes)
+	X(cached)                                                                                  \
+	X(pooled)                                                                                  \
+	X(queued) X(mapped) X(reserved) X(metadata) X(heaps) X(heaps_live) X(spans_claimed)        \
+		X(spans_freed) X(pages_released) X(pages_taken) X(remote_batches) X(remote_blocks) \
+			X(purge_calls) X(purged) X(map_calls) X(whales) X(whale_bytes)
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 {

@@ -9,19 +9,7 @@
 
 #include "segments/types.h"
 
-static inline void inbox_count(struct inbox *inbox, size_t blocks, size_t bytes)
-{
-	add_rlx(&inbox->x_bytes, bytes);
-	add_rlx(&inbox->x_blocks, blocks);
-}
-
-static inline void inbox_uncount(struct inbox *inbox, size_t blocks, size_t bytes)
-{
-	sub_rlx(&inbox->x_bytes, bytes);
-	sub_rlx(&inbox->x_blocks, blocks);
-}
-
-/* any: the caller owns the blocks first .. last, linked and counted. */
+/* any: the caller owns the blocks first .. last, linked. */
 static inline void inbox_push(struct inbox *inbox, struct block *first, struct block *last)
 {
 	struct block *head = load_rlx(&inbox->x_list);

@@ -24,8 +24,8 @@ static ALWAYS_INLINE struct region *map_region(const void *p)
 /* The descriptor of the slice that `p` lies in. */
 static ALWAYS_INLINE struct page *map_slice(struct region *r, const void *p)
 {
-	size_t offset = ((uintptr_t)p >> (SLICE_SHIFT - 6)) & ((REGION_SLICES - 1) << 6);
-	_Static_assert(sizeof(struct page) == 1 << 6, "the shift above");
+	size_t offset =
+		((uintptr_t)p >> (SLICE_SHIFT - PAGE_SHIFT)) & ((REGION_SLICES - 1) << PAGE_SHIFT);
 	return (struct page *)((char *)r->pages + offset);
 }
 
@@ -33,7 +33,7 @@ static ALWAYS_INLINE struct page *map_slice(struct region *r, const void *p)
 static inline struct page *block_page(const void *block)
 {
 	struct page *page = map_slice(map_region(block), block);
-	return load_rlx(&page->x_owner) == OWNER_INSIDE ? page->next : page;
+	return load_rlx(&page->x_owner) == OWNER_INSIDE ? page->head : page;
 }
 
 static inline struct region *page_region(const struct page *page)

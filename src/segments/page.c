@@ -30,14 +30,14 @@ void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zer
 	page->next = page->prev = NULL;
 	page->size_class = (uint8_t)size_class;
 	page->total = (uint16_t)(page_span_bytes(page) / bytes);
-	page->in_partial = page->queued = page->first_class = false;
+	page->queued = page->first_class = false;
 	page->zero = zero;
 	store_rlx(&page->x_used, 0);
 	store_rlx(&page->x_carved, 0);
 	store_rlx(&page->x_pinned, 0);
 	store_rlx(&page->x_bytes, bytes);
 	for (unsigned i = 1; i < page->slices; i++) {
-		page[i].next = page;
+		page[i].head = page;
 		store_rlx(&page[i].x_owner, OWNER_INSIDE);
 	}
 	store_rlx(&page->x_owner, owner);
@@ -86,11 +86,13 @@ void page_free(struct page *page)
 	span_free(page);
 }
 
+/* The load first: a page that changes hands often keeps its bit. */
 static void partial_set(struct region *r, size_t index, unsigned c)
 {
 	uint64_t bit = (uint64_t)1 << (index % 64);
 	size_t word = index / 64;
-	if (or_sc(&r->x_partial[c][word], bit) & bit) /* [P2] */
+	_Atomic(uint64_t) *x_word = &r->x_partial[c][word];
+	if ((load_sc(x_word) & bit) || (or_sc(x_word, bit) & bit)) /* [P2] */
 		return;
 	add_rlx(&nodes[r->node].x_partial[c], 1);
 	or_sc(&r->x_partial_words[c], (uint64_t)1 << (word / PARTIAL_STRIDE));
@@ -109,52 +111,33 @@ static bool partial_clear(struct region *r, size_t index, unsigned c)
 void page_let_go(struct page *page)
 {
 	struct region *r = page_region(page);
-	unsigned c = page->size_class, node = r->node;
+	unsigned c = page->size_class;
 	unsigned room = page->total - load_rlx(&page->x_used);
 	bool partial = room > 0 && room * PARTIAL_SHARE >= page->total;
 	ASSERT(load_rlx(&page->x_used) > 0 && !page->queued && !load_rlx(&page->x_pinned));
-	page->in_partial = partial;
-	add_rlx(&nodes[node].x_pages_let_go, 1);
 	atomic_store_explicit(&page->x_owner, OWNER_NOBODY, memory_order_seq_cst); /* [P1] [P2] */
 	if (partial)
 		partial_set(r, (size_t)(page - r->pages), c);
 }
 
-static bool take(struct page *page, uintptr_t owner)
-{
-	uintptr_t nobody = OWNER_NOBODY;
-	if (!atomic_compare_exchange_strong_explicit(&page->x_owner, &nobody, owner,
-		    memory_order_seq_cst, memory_order_seq_cst)) /* [P1] [P2] */
-		return false;
-	add_rlx(&nodes[page->node].x_pages_taken, 1);
-	return true;
-}
-
 bool page_take(struct page *page, uintptr_t owner)
 {
-	if (!take(page, owner))
-		return false;
-	if (page->in_partial) {
-		struct region *r = page_region(page);
-		partial_clear(r, (size_t)(page - r->pages), page->size_class);
-		page->in_partial = false;
-	}
-	return true;
+	uintptr_t nobody = OWNER_NOBODY;
+	return atomic_compare_exchange_strong_explicit(&page->x_owner, &nobody, owner,
+		memory_order_seq_cst, memory_order_seq_cst); /* [P1] [P2] */
 }
 
 /*
  * Wins the page behind a bit that was just cleared. A stale bit may name a
- * page that has become one of another class: that one is let go again.
+ * page that has an owner, or one that was let go as another class.
  */
 static struct page *take_hinted(struct region *r, size_t index, unsigned c, uintptr_t owner)
 {
 	struct page *page = &r->pages[index];
-	if (!take(page, owner))
+	if (!page_take(page, owner))
 		return NULL;
-	if (page->size_class == c && page_has_room(page)) {
-		page->in_partial = false;
+	if (page->size_class == c && page_has_room(page))
 		return page;
-	}
 	page_let_go(page);
 	return NULL;
 }

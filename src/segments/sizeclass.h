@@ -48,6 +48,20 @@ static inline unsigned class_slices(unsigned c)
 	return bytes <= SLICE_BYTES / 2 ? 4 : PAGE_SLICES_MAX;
 }
 
+/*
+ * Is an offset in a page of the small class a multiple of its block size? By
+ * multiplication with the rounded-up reciprocal: exact, since offsets are below
+ * 2^19 and block sizes below 2^16, so the error stays under one block.
+ */
+extern const uint64_t class_reciprocal[SMALL_CLASSES];
+#define RECIPROCAL_SHIFT 40
+
+static inline bool class_is_multiple(unsigned c, size_t offset)
+{
+	size_t quotient = (offset * class_reciprocal[c]) >> RECIPROCAL_SHIFT;
+	return quotient * class_bytes(c) == offset;
+}
+
 _Static_assert((7u << (SLICE_SHIFT - 3)) == SMALL_MAX, "SMALL_MAX is 7/8 of a slice");
 
 #endif

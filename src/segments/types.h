@@ -19,8 +19,8 @@
  *      never sees zero. Blocks in a stash or an inbox count as used.
  *  I4  A page that nobody owns has at least one block in use. Whoever frees
  *      such a block takes the page over first.
- *  I5  A page has its bit in the partial map only if it was let go with room;
- *      a set bit is a hint, the page itself is won by CAS on x_owner.
+ *  I5  A page that is let go with room has its bit in the partial map. A set bit
+ *      is a hint and may be stale; the page itself is won by CAS on x_owner.
  *  I6  A slice in the pool without its dirty bit reads as zero.
  *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
  *  I8  Descriptors, regions and heaps are type-stable: never unmapped, never
@@ -36,11 +36,12 @@
  *       as any owner does, so madvise lies between the two. [T] stress_purge
  *  [P1] x_owner, letting go. Publishes the page's fields; release: page_let_go;
  *       acquire: page_take. [T] stress_producer, stress_churn
- *  [P2] x_owner and the partial bit. page_let_go stores the owner, then sets
- *       the bit (seq_cst); a scanner clears the bit (seq_cst), then tries the
- *       owner. A clear that hides a set therefore comes after the owner was
- *       stored, and its CAS meets NOBODY or a newer owner, who sets the bit
- *       again. Reversed, a bit could be lost with the page's room.
+ *  [P2] x_owner and the partial bit (store buffering). page_let_go stores the
+ *       owner, then reads the bit and sets it if it is clear; a scanner clears
+ *       the bit, then tries the owner. All are seq_cst: if the one sees the bit
+ *       still set, the scanner's CAS comes after the owner was stored, so it
+ *       meets NOBODY, or a newer owner who will do the same. Otherwise a page
+ *       with room could be left without a bit. [T] stress_churn, stress_mixed
  *  [P3] x_owner, looking into the owner. A take publishes the new owner's heap,
  *       which may be younger than the freed block; release: page_take; acquire:
  *       page_owner_acq, before a block is sent there.
@@ -85,37 +86,40 @@ struct block {
 #define OWNER_CACHED ((uintptr_t)3) /* mid block in a heap's cache */
 #define OWNER_WHALE ((uintptr_t)4)  /* whale in a region */
 #define OWNER_MAPPED ((uintptr_t)5) /* whale with its own mapping */
-#define OWNER_INSIDE ((uintptr_t)6) /* later slice of a small page; `next` is its head */
+#define OWNER_INSIDE ((uintptr_t)6) /* later slice of a small page, see `head` */
 #define OWNER_KEPT ((uintptr_t)7)   /* mid block or whale of a first-class heap: `keeper` */
 #define OWNER_SPECIAL_MAX ((uintptr_t)15)
 
+#define PAGE_SHIFT 7
+
 /*
- * One per slice; the one of a span's first slice describes it. 64 bytes, so
- * that an access to one page never disturbs another page's owner.
+ * One per slice; the one of a span's first slice describes it. Two lines: what
+ * a thread that frees a block must read changes rarely and stays shared in all
+ * caches; what the owner writes at every call is in the other line.
  */
 struct page {
 	_Atomic(uintptr_t) x_owner; /* any: see I2 and OWNER_*; cas [P1] */
-	union {
-		struct block *free;  /* own: free blocks of a small page */
-		struct heap *keeper; /* const while OWNER_KEPT: the first-class heap */
-	};
-	counter32 x_used;           /* own writes, any reads relaxed (statistics): I3 */
-	_Atomic(uint16_t) x_carved; /* own writes, any reads relaxed: blocks ever made */
-	uint16_t total;             /* own: blocks that fit */
 	_Atomic(size_t) x_bytes;    /* own writes, any reads relaxed: block size */
 	char *start;                /* own: address of the span */
-	struct page *next;          /* own: in a list of the owner; see OWNER_INSIDE */
-	struct page *prev;          /* own */
-	uint8_t size_class;         /* own */
-	uint8_t node;               /* own: node of the memory */
+	union {
+		struct page *head;   /* const while OWNER_INSIDE: the span's first */
+		struct heap *keeper; /* const while OWNER_KEPT: the first-class heap */
+	};
+	uint16_t total;     /* own: blocks that fit */
+	uint8_t size_class; /* own */
+	uint8_t node;       /* own: node of the memory */
+	uint8_t slices;     /* own: length of the span */
+	bool zero;          /* own: memory beyond x_carved reads as zero */
+	bool first_class;   /* own: belongs to a hak_heap, never ownerless */
+
+	struct block *free __attribute__((aligned(CACHE_LINE_BYTES))); /* own: free blocks */
+	counter32 x_used;           /* own writes, any reads relaxed (statistics): I3 */
+	_Atomic(uint16_t) x_carved; /* own writes, any reads relaxed: blocks ever made */
 	_Atomic(uint8_t) x_pinned;  /* own writes, any reads relaxed: current page of a class */
-	bool in_partial;            /* own: its bit in the partial map may be set */
-	bool zero;                  /* own: memory beyond x_carved reads as zero */
 	bool queued;                /* own: on the owner's list of its class */
-	uint8_t slices;             /* own: length of the span */
-	bool first_class;           /* own: belongs to a hak_heap, never ownerless */
+	struct page *next, *prev;   /* own: in a list of the owner */
 };
-_Static_assert(sizeof(struct page) == CACHE_LINE_BYTES, "one cache line per page");
+_Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it");
 
 #define SLICES_ALL ((uint64_t)0xffffffffu)
 #define SLICES_DIRTY_SHIFT 32
@@ -148,8 +152,6 @@ struct region {
  */
 struct inbox {
 	struct block *_Atomic x_list; /* any: push [F1], take [F1], both [F2] */
-	_Atomic(uint64_t) x_bytes;    /* any: relaxed; bytes pushed and not yet freed */
-	_Atomic(uint64_t) x_blocks;   /* any: relaxed; their number */
 };
 
 /* A node's pool: everything that belongs to the node and to no thread. */
@@ -161,7 +163,6 @@ struct node {
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
-	_Atomic(uint64_t) x_pages_let_go, x_pages_taken;  /* any: relaxed */
 	_Atomic(uint64_t) x_whales, x_whale_bytes;        /* any: relaxed; live now */
 	_Atomic(uint32_t) x_partial[SMALL_CLASSES]; /* any: relaxed; bits set in all regions */
 } __attribute__((aligned(CACHE_LINE_BYTES)));

@@ -29,7 +29,7 @@ static void verify_small(struct region *r, size_t index)
 	}
 	REQUIRE(used + free == carved, page);
 	for (unsigned i = 1; i < page->slices; i++)
-		REQUIRE(page_owner(&page[i]) == OWNER_INSIDE && page[i].next == page, page);
+		REQUIRE(page_owner(&page[i]) == OWNER_INSIDE && page[i].head == page, page);
 	if (page_owner(page) == OWNER_NOBODY)
 		REQUIRE(used > 0, page); /* I4 */
 }

@@ -35,7 +35,7 @@ static struct page *describe(
 	page->node = (uint8_t)node;
 	page->free = NULL;
 	page->next = page->prev = NULL;
-	page->first_class = page->queued = page->in_partial = false;
+	page->first_class = page->queued = false;
 	page->slices = 0;
 	store_rlx(&page->x_used, 0);
 	store_rlx(&page->x_pinned, 0);

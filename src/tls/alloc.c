@@ -124,7 +124,6 @@ void free_mid_fast(void *p, struct page *page)
 void free_slow(void *p)
 {
 	struct region *r = map_region(p);
-	int saved = errno;
 	if (!p)
 		return;
 	if (unlikely(!r)) {
@@ -138,11 +137,8 @@ void free_slow(void *p)
 	}
 	struct heap *h = heap_enter();
 	CHECK(h, "free(%p): no memory for a heap", p);
-	heap_free(h, page, p);
-	if (unlikely(h->pending))
-		heap_drain(h);
+	heap_free_slow(h, page, p);
 	heap_leave(h);
-	errno = saved;
 }
 
 size_t block_bytes(const void *p)

@@ -15,6 +15,16 @@
 #include "segments/whale.h"
 #include "tls/heap.h"
 
+/* More than this in one batch saves nothing. */
+#define STASH_BLOCKS_MAX 64
+
+/* For a thread that frees without allocating. */
+#define IDLE_BLOCKS_MAX 16
+#define IDLE_BYTES_MAX (2 * KIB)
+
+/* Slow frees between two looks into the own inbox. */
+#define DRAIN_EVERY 64
+
 static void push_owned(struct heap *h, struct page *page, struct block *block)
 {
 	/* A page of a first-class heap that is neither current nor queued was full. */
@@ -31,13 +41,16 @@ static void push_owned(struct heap *h, struct page *page, struct block *block)
 /* The page was nobody's and is ours now. */
 static void free_taken(struct heap *h, struct page *page, struct block *block)
 {
+	counter64_add(&h->x_taken, 1);
+	h->slow_frees |=
+		DRAIN_EVERY - 1; /* what others freed of our pages makes room for this one */
 	if (page_push(page, block)) {
 		page_free(page);
 		return;
 	}
 	size_t most = load_rlx(&options.x_heap_partial_bytes);
 	if (h->leaving || page->node != h->node || h->partial_bytes + page_span_bytes(page) > most)
-		page_let_go(page);
+		heap_let_go(h, page);
 	else
 		heap_enqueue(h, page);
 }
@@ -48,19 +61,10 @@ static void inherit(struct heap *h, struct heap *gone)
 	struct block *list = inbox_take(&gone->inbox);
 	while (list) {
 		struct block *next = list->next;
-		size_t bytes = load_rlx(&block_page(list)->x_bytes);
-		inbox_uncount(&gone->inbox, 1, bytes);
-		inbox_count(&h->inbox, 1, bytes);
 		list->next = h->pending;
 		h->pending = list;
 		list = next;
 	}
-}
-
-static void stash_count(struct heap *h, uint64_t blocks, uint64_t bytes)
-{
-	counter64_add(&h->x_stash_blocks, blocks);
-	counter64_add(&h->x_stash_bytes, bytes);
 }
 
 static void stash_flush(struct heap *h, struct stash *s)
@@ -68,11 +72,8 @@ static void stash_flush(struct heap *h, struct stash *s)
 	struct heap *to = s->to;
 	if (!s->first)
 		return;
-	inbox_count(&to->inbox, s->blocks, s->bytes);
 	inbox_push(&to->inbox, s->first, s->last);
-	stash_count(h, -s->blocks, -s->bytes);
 	counter64_add(&h->x_batches, 1);
-	counter64_add(&h->x_batch_blocks, s->blocks);
 	s->first = s->last = NULL;
 	s->blocks = s->bytes = 0;
 	if (unlikely(load_sc(&to->x_state) == HEAP_FREE)) /* [F2] */
@@ -83,6 +84,18 @@ void stash_flush_all(struct heap *h)
 {
 	for (unsigned i = 0; i < STASHES; i++)
 		stash_flush(h, &h->stash[i]);
+}
+
+/*
+ * Has the stash grown enough to be sent? A thread that does not allocate may
+ * never come back here, so it may hold only a little.
+ */
+static bool stash_is_full(const struct heap *h, const struct stash *s)
+{
+	if (h->stash_credit)
+		return s->blocks >= STASH_BLOCKS_MAX ||
+		       s->bytes >= load_rlx(&options.x_stash_bytes);
+	return s->blocks >= IDLE_BLOCKS_MAX || s->bytes >= IDLE_BYTES_MAX;
 }
 
 static void send(struct heap *h, struct heap *to, struct block *block, size_t bytes, bool at_once)
@@ -98,13 +111,12 @@ static void send(struct heap *h, struct heap *to, struct block *block, size_t by
 		s->last = block;
 	s->bytes += bytes;
 	s->blocks++;
-	stash_count(h, 1, bytes);
+	counter64_add(&h->x_sent_blocks, 1);
+	counter64_add(&h->x_sent_bytes, bytes);
+	if (at_once || h->leaving || stash_is_full(h, s))
+		stash_flush(h, s);
 	if (h->stash_credit)
 		h->stash_credit--;
-	else
-		at_once = true;
-	if (at_once || h->leaving || s->bytes >= load_rlx(&options.x_stash_bytes))
-		stash_flush(h, s);
 }
 
 void heap_free_mid(struct heap *h, struct page *page)
@@ -125,10 +137,10 @@ void heap_free_mid(struct heap *h, struct page *page)
 
 static void check_start(const struct page *page, const void *p)
 {
-	size_t offset = (size_t)((const char *)p - page->start);
-	CHECK(offset % load_rlx(&page->x_bytes) == 0,
+	size_t bytes = load_rlx(&page->x_bytes);
+	CHECK(class_is_multiple(page->size_class, (size_t)((const char *)p - page->start)),
 		"free(%p): not the start of a block (its page has blocks of %zu bytes from %p)", p,
-		load_rlx(&page->x_bytes), (const void *)page->start);
+		bytes, (const void *)page->start);
 }
 
 static void free_small(struct heap *h, struct page *page, struct block *block, uintptr_t owner)
@@ -176,7 +188,7 @@ void heap_free(struct heap *h, struct page *page, struct block *block)
 {
 	uintptr_t owner = page_owner_acq(page);
 	if (owner == OWNER_INSIDE) {
-		page = page->next;
+		page = page->head;
 		owner = page_owner_acq(page);
 	}
 	if (owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX) {
@@ -196,6 +208,14 @@ void heap_free(struct heap *h, struct page *page, struct block *block)
 		whale_free(page);
 }
 
+void heap_free_slow(struct heap *h, struct page *page, struct block *block)
+{
+	heap_free(h, page, block);
+	/* Others may be freeing into pages of ours, and we may never allocate again. */
+	if (unlikely(h->pending || ++h->slow_frees % DRAIN_EVERY == 0))
+		heap_drain(h);
+}
+
 bool heap_drain(struct heap *h)
 {
 	if (!h->pending) {
@@ -209,8 +229,12 @@ bool heap_drain(struct heap *h)
 		struct page *page = block_page(block);
 		h->pending = block->next;
 		bytes += load_rlx(&page->x_bytes);
-		heap_free(h, page, block);
+		if (likely(page_owner(page) == (uintptr_t)h))
+			push_owned(h, page, block);
+		else
+			heap_free(h, page, block);
 	}
-	inbox_uncount(&h->inbox, blocks, bytes);
+	counter64_add(&h->x_freed_blocks, blocks);
+	counter64_add(&h->x_freed_bytes, bytes);
 	return true;
 }

@@ -61,6 +61,12 @@ void heap_page_emptied(struct heap *h, struct page *page)
 	page_free(page);
 }
 
+void heap_let_go(struct heap *h, struct page *page)
+{
+	counter64_add(&h->x_let_go, 1);
+	page_let_go(page);
+}
+
 static void set_current(struct heap *h, unsigned c, struct page *page)
 {
 	h->current[c] = page;
@@ -120,7 +126,7 @@ void heap_retire_current(struct heap *h, unsigned c)
 	else if (h->first_class)
 		heap_keep(&h->full, page); /* so that destroy finds it */
 	else
-		page_let_go(page);
+		heap_let_go(h, page);
 }
 
 static struct page *fresh_page(struct heap *h, unsigned c)
@@ -145,7 +151,10 @@ static struct page *next_page(struct heap *h, unsigned c)
 	}
 	if (!h->first_class)
 		page = page_take_partial(h->node, c, (uintptr_t)h);
-	return page ? page : fresh_page(h, c);
+	if (!page)
+		return fresh_page(h, c);
+	counter64_add(&h->x_taken, 1);
+	return page;
 }
 
 static void carve(struct heap *h, unsigned c, struct page *page)
@@ -204,7 +213,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 		if (!page)
 			return NULL;
 		page->size_class = (uint8_t)c;
-		page->first_class = page->queued = page->in_partial = false;
+		page->first_class = page->queued = false;
 		store_rlx(&page->x_used, 0);
 		store_rlx(&page->x_pinned, 0);
 		store_rlx(&page->x_bytes, class_bytes(c));
@@ -235,7 +244,7 @@ static void flush_pages(struct heap *h)
 		while (h->queue[c].first) {
 			struct page *page = h->queue[c].first;
 			heap_dequeue(h, page);
-			page_let_go(page);
+			heap_let_go(h, page);
 		}
 	}
 }

@@ -45,9 +45,12 @@ struct heap {
 	bool first_class;                       /* own */
 	bool leaving;                           /* own: keep nothing from here on */
 	uint32_t index;                         /* const: names the heap on the stack */
-	counter64 x_stash_bytes, x_stash_blocks; /* own writes, any reads relaxed */
-	counter64 x_batches, x_batch_blocks;    /* own writes, any reads relaxed */
-	_Atomic(uint32_t) x_next_free;          /* any: relaxed; link on the stack [H1] */
+	counter64 x_sent_bytes, x_sent_blocks;  /* own writes, any reads relaxed: ever stashed */
+	counter64 x_freed_bytes, x_freed_blocks; /* own writes, any reads relaxed: ever drained */
+	counter64 x_batches;                     /* own writes, any reads relaxed: ever sent */
+	counter64 x_let_go, x_taken;             /* own writes, any reads relaxed: pages, ever */
+	uint32_t slow_frees;           /* own: since start, for what is done now and then */
+	_Atomic(uint32_t) x_next_free; /* any: relaxed; link on the stack [H1] */
 
 	/* Written by other threads: a line of its own. */
 	struct inbox inbox __attribute__((aligned(CACHE_LINE_BYTES)));
@@ -81,14 +84,21 @@ void *heap_alloc_small(struct heap *h, unsigned size_class, bool *zero);
 /* A block of a mid class, a multiple of `align` (up to a granule). */
 void *heap_alloc_mid(struct heap *h, unsigned size_class, size_t align, bool *zero);
 
-/* Frees a block of any kind on behalf of the heap: the slow path of free. */
+/*
+ * Frees a block of any kind on behalf of the heap. heap_free_slow, the slow
+ * path of free, also looks after what others sent.
+ */
 void heap_free(struct heap *h, struct page *page, struct block *block);
+void heap_free_slow(struct heap *h, struct page *page, struct block *block);
 
 /* Frees a mid block: into the heap's cache, or to the pool. */
 void heap_free_mid(struct heap *h, struct page *page);
 
 /* Empties the heap's cache of mid blocks. */
 void heap_flush_mid(struct heap *h);
+
+/* Lets go of a page that is on no list. */
+void heap_let_go(struct heap *h, struct page *page);
 
 /* Puts a page on or takes it off a list of a first-class heap (full, kept). */
 void heap_keep(struct page **list, struct page *page);

@@ -38,22 +38,20 @@ void thread_init(void)
 		report("no pthread key is left: the heaps of threads that end are lost");
 }
 
-struct heap *heap_enter(void)
+struct heap *heap_enter_first(void)
 {
-	struct heap *h = tls_heap;
-	if (likely(h != &heap_none))
-		return h;
+	int saved = errno;
 	thread_init();
-	h = heap_get(topology_current_node());
-	if (!h || tls_ended)
-		return h;
-	/* First, because pthread_setspecific may allocate. */
-	tls_heap = h;
-	if (load_acq(&x_key_state) == KEY_READY) {
-		int saved = errno;
-		pthread_setspecific(key, h);
-		errno = saved;
+	struct heap *h = heap_get(topology_current_node());
+	if (!h)
+		return NULL;
+	if (!tls_ended) {
+		/* First, because pthread_setspecific may allocate. */
+		tls_heap = h;
+		if (load_acq(&x_key_state) == KEY_READY)
+			pthread_setspecific(key, h);
 	}
+	errno = saved;
 	return h;
 }
 

@@ -11,10 +11,17 @@ void thread_init(void);
 
 /*
  * This thread's heap, made at its first call. Once the thread has run its last
- * destructor, a borrowed heap. NULL with ENOMEM. heap_leave ends the use.
+ * destructor, a borrowed heap. NULL with ENOMEM, otherwise errno is preserved.
+ * heap_leave ends the use.
  */
-struct heap *heap_enter(void);
+struct heap *heap_enter_first(void);
 void heap_leave_borrowed(struct heap *h);
+
+static inline struct heap *heap_enter(void)
+{
+	struct heap *h = tls_heap;
+	return likely(h != &heap_none) ? h : heap_enter_first();
+}
 
 static inline void heap_leave(struct heap *h)
 {
