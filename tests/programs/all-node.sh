@@ -5,7 +5,7 @@
 # shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-fetch_package node nodejs
+install_program node nodejs
 node=$program
 
 cat >"$work/script.js" <<'JS'

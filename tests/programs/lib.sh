@@ -133,6 +133,21 @@ fetch_package() {
 	program=$(PATH=$search_path type -P "$1") || fail "package $2 has no $1"
 }
 
+# install_program PROGRAM PACKAGE: as fetch_package, for a package without a service whose program
+# works from its own place only: installs it where that needs no password.
+install_program() {
+	program=$(PATH=/usr/bin:/bin type -P "$1" || true)
+	[ -z "$program" ] || return 0
+	[ "$(id -u)" -eq 0 ] || skip "no $1 (apt-get install $2)"
+	# shellcheck source=tests/packages.sh
+	source "$top/tests/packages.sh"
+	(
+		flock 9
+		install_packages "/usr/bin/$1:$2"
+	) 9>"$programs/archives/lock" || skip "$2 cannot be installed"
+	program=/usr/bin/$1
+}
+
 # plain COMMAND...: with the unpacked libraries, without the allocator.
 plain() {
 	LD_LIBRARY_PATH=$library_path "$@"
