@@ -26,6 +26,7 @@ extern "C" {
 #define a_usable_size hak_usable_size
 #define a_free_sized hak_free_sized
 #define a_free_aligned_sized hak_free_aligned_sized
+#define a_trim() ((void)hak_purge())
 
 static inline void api_begin(void)
 {
@@ -44,6 +45,7 @@ static inline void api_begin(void)
 #define a_aligned_alloc aligned_alloc
 #define a_posix_memalign posix_memalign
 #define a_usable_size malloc_usable_size
+#define a_trim() ((void)malloc_trim(0))
 
 /* glibc 2.36 does not declare the two frees of C23: found by name. */
 void a_free_sized(void *block, size_t size);
