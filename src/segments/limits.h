@@ -50,7 +50,10 @@
 #define COMMIT_GRANULES_MIN 2
 #define COMMIT_GRANULES_MAX 64
 
-/* Regions that one search for a span looks at before it asks for fresh memory. */
+/*
+ * Regions with room that one search looks into before it asks for fresh memory;
+ * those without are passed over for the price of one load.
+ */
 #define SEARCH_REGIONS 8
 
 /* Largest size that anything can ask for. */

@@ -180,10 +180,12 @@ struct page *page_take_partial(unsigned node, unsigned c, uintptr_t owner)
 	if (!load_rlx(&nodes[node].x_partial[c]))
 		return NULL;
 	struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
-	for (unsigned tries = 0; r && tries < SEARCH_REGIONS; tries++) {
-		struct page *page = scan_region(r, c, owner);
+	for (unsigned tries = 0; r && tries < SEARCH_REGIONS;) {
+		bool room = load_rlx(&r->x_partial_words[c]);
+		struct page *page = room ? scan_region(r, c, owner) : NULL;
 		if (page)
 			return page;
+		tries += room;
 		r = load_acq(&r->x_next); /* [R1] */
 	}
 	return NULL;

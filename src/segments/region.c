@@ -55,6 +55,7 @@ static void region_list(struct region *r, unsigned node, enum region_kind kind)
 static void publish_granules(struct region *r, size_t from, size_t count)
 {
 	add_rlx(&nodes[r->node].x_committed, count * GRANULE_BYTES);
+	add_rlx(&r->x_room, count * GRANULE_SLICES);
 	for (size_t g = from; g < from + count; g++) {
 		store_rel(&r->x_slices[g], SLICES_ALL); /* [S1] */
 		or_sc(&r->x_has_free[g / 64], (uint64_t)1 << (g % 64));
@@ -90,15 +91,17 @@ static enum committed commit(struct region *r, size_t need)
 	return COMMITTED;
 }
 
-static struct region *reserve_region(unsigned node, enum region_kind kind)
+/* A new region, or the one that another thread listed since `newest` was seen. */
+static struct region *reserve_region(unsigned node, enum region_kind kind, struct region *newest)
 {
 	void *base = os_reserve(REGION_BYTES, REGION_BYTES);
 	if (!base)
 		return NULL;
-	struct region *r = region_window(base);
+	struct region *other = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+	struct region *r = other == newest ? region_window(base) : NULL;
 	if (!r) {
 		os_unmap(base, REGION_BYTES);
-		return NULL;
+		return other == newest ? NULL : other;
 	}
 	os_no_huge(base, REGION_BYTES);
 	store_rlx(&r->x_limit, (uint32_t)REGION_GRANULES);
@@ -142,10 +145,11 @@ static struct region *reserve_chunk(unsigned node)
 
 bool region_grow(unsigned node, enum region_kind kind, size_t granules)
 {
-	struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+	struct region *newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+	struct region *r = newest;
 	enum committed c = r ? commit(r, granules) : FULL;
 	if (c == FULL) {
-		r = reserve_region(node, kind);
+		r = reserve_region(node, kind, newest);
 		if (r)
 			c = commit(r, granules);
 		else if (kind == REGION_SPANS && (r = reserve_chunk(node)))

@@ -83,6 +83,7 @@ static struct page *claim_in_granule(
 		uint64_t both = mask | mask << SLICES_DIRTY_SHIFT;
 		if (!cas_weak_acq(&r->x_slices[g], &word, word & ~both)) /* [S1] */
 			continue;
+		sub_rlx(&r->x_room, q->slices);
 		uint64_t dirty = (word >> SLICES_DIRTY_SHIFT) & mask;
 		*zero = !dirty;
 		if (dirty)
@@ -122,10 +123,14 @@ static struct page *search(unsigned node, const struct request *q, bool *zero)
 	struct region *hint = load_acq(&n->x_hint[REGION_SPANS]); /* [R1] */
 	struct page *page = hint ? claim_in_region(hint, q, zero) : NULL;
 	struct region *r = load_acq(&n->x_regions[REGION_SPANS]); /* [R1] */
-	for (unsigned tries = 0; !page && r && tries < SEARCH_REGIONS; tries++) {
-		if (r != hint && (page = claim_in_region(r, q, zero)))
-			store_rel(&n->x_hint[REGION_SPANS], r); /* [R1] */
-		r = load_acq(&r->x_next);                       /* [R1] */
+	for (unsigned tries = 0; !page && r && tries < SEARCH_REGIONS;) {
+		if (r != hint && load_rlx(&r->x_room) >= q->slices) {
+			page = claim_in_region(r, q, zero);
+			if (page)
+				store_rel(&n->x_hint[REGION_SPANS], r); /* [R1] */
+			tries++;
+		}
+		r = load_acq(&r->x_next); /* [R1] */
 	}
 	return page;
 }
@@ -163,6 +168,7 @@ struct page *span_claim(unsigned node, unsigned slices, unsigned align_slices, b
 static void span_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 {
 	uint64_t word = mask, bit = (uint64_t)1 << (g % 64);
+	add_rlx(&r->x_room, (uint32_t)__builtin_popcount(mask));
 	if (dirty) {
 		word |= word << SLICES_DIRTY_SHIFT;
 		add_rlx(&nodes[r->node].x_dirty_bytes,
@@ -195,6 +201,7 @@ static bool granule_claim(struct region *r, size_t g, bool *zero)
 		if (!cas_weak_acq(&r->x_slices[g], &word, 0)) /* [S1] */
 			continue;
 		uint64_t dirty = word >> SLICES_DIRTY_SHIFT;
+		sub_rlx(&r->x_room, GRANULE_SLICES);
 		if (dirty) {
 			*zero = false;
 			sub_rlx(&nodes[r->node].x_dirty_bytes,
@@ -249,10 +256,12 @@ char *granules_claim(unsigned node, size_t count, size_t align, bool *zero)
 {
 	for (unsigned tries = 0; tries < GROW_TRIES; tries++) {
 		struct region *r = load_acq(&nodes[node].x_regions[REGION_WHALES]); /* [R1] */
-		for (unsigned n = 0; r && n < SEARCH_REGIONS; n++) {
-			char *start = granules_in_region(r, count, align, zero);
+		for (unsigned n = 0; r && n < SEARCH_REGIONS;) {
+			bool room = load_rlx(&r->x_room) >= count * GRANULE_SLICES;
+			char *start = room ? granules_in_region(r, count, align, zero) : NULL;
 			if (start)
 				return start;
+			n += room;
 			r = load_acq(&r->x_next); /* [R1] */
 		}
 		if (!region_grow(node, REGION_WHALES, count + align - 1))

@@ -138,6 +138,7 @@ struct region {
 	_Atomic(uint64_t) x_has_dirty[REGION_WORDS]; /* any: hint: some slice to purge */
 	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
 	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
+	_Atomic(uint32_t) x_room;      /* any: relaxed; slices in the pool, or being purged */
 	_Atomic(uint32_t) x_committed; /* any: granules below are, or are being, made accessible */
 	_Atomic(uint32_t) x_limit;     /* any: granules reserved; 0 where others live */
 	uintptr_t base;                /* const: address of the window */

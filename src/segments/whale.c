@@ -114,14 +114,15 @@ static struct page *move(struct page *page, size_t bytes)
 		return NULL;
 	if (mapped) {
 		/* The descriptor first: once unmapped, the address can be another whale's. */
+		struct node *n = &nodes[page->node];
 		store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
 		if (!os_move_mapping(from, old, to->start)) {
 			store_rlx(&page->x_owner, OWNER_MAPPED);
 			whale_free(to);
 			return NULL;
 		}
-		add_rlx(&nodes[page->node].x_whales, -(uint64_t)1);
-		add_rlx(&nodes[page->node].x_whale_bytes, -old);
+		add_rlx(&n->x_whales, -(uint64_t)1);
+		add_rlx(&n->x_whale_bytes, -old);
 		return to;
 	}
 	if (!os_move_pages(from, old, to->start)) {

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "segments/page.h"
 #include "segments/span.h"
+#include "tls/thread.h"
 
 #include <errno.h>
 
@@ -169,6 +170,8 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 	struct page *page = h->current[c];
 	*zero = false;
 	h->stash_credit = STASH_CREDIT;
+	if (unlikely(h->unregistered))
+		thread_register(h);
 	while (!page->free) {
 		if (page != &page_none && load_rlx(&page->x_carved) < page->total) {
 			carve(h, c, page);

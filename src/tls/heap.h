@@ -43,6 +43,7 @@ struct heap {
 	uint8_t grown[SMALL_CLASSES];           /* own: fresh pages taken, up to 255 */
 	uint8_t node;                           /* const: the node of its memory */
 	bool first_class;                       /* own */
+	bool unregistered;                      /* own: its thread's end would go unnoticed */
 	bool leaving;                           /* own: keep nothing from here on */
 	uint32_t index;                         /* const: names the heap on the stack */
 	counter64 x_sent_bytes, x_sent_blocks;  /* own writes, any reads relaxed: ever stashed */

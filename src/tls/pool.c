@@ -119,7 +119,7 @@ void heap_put(struct heap *h)
 			break;
 		xchg_sc(&h->x_state, HEAP_LIVE);
 	}
-	h->leaving = false;
+	h->leaving = h->unregistered = false;
 	h->first_class = false;
 	push(h);
 }

@@ -16,7 +16,7 @@ _Thread_local struct heap *tls_heap = &heap_none;
 
 static _Thread_local bool tls_ended; /* own: no heap any more */
 
-enum key_state { KEY_NONE, KEY_MAKING, KEY_READY };
+enum key_state { KEY_NONE, KEY_MAKING, KEY_READY, KEY_FAILED };
 static _Atomic(uint32_t) x_key_state; /* any: enum key_state; release READY, acquire readers */
 static pthread_key_t key;             /* const once KEY_READY */
 
@@ -32,10 +32,19 @@ void thread_init(void)
 	uint32_t state = KEY_NONE;
 	if (load_acq(&x_key_state) != KEY_NONE || !cas_acq(&x_key_state, &state, KEY_MAKING))
 		return;
-	if (pthread_key_create(&key, thread_end) == 0)
-		store_rel(&x_key_state, KEY_READY);
-	else
+	bool made = pthread_key_create(&key, thread_end) == 0;
+	store_rel(&x_key_state, made ? KEY_READY : KEY_FAILED);
+	if (!made)
 		report("no pthread key is left: the heaps of threads that end are lost");
+}
+
+/* Not yet, while another thread is just making the key: nobody waits for it. */
+void thread_register(struct heap *h)
+{
+	uint32_t state = load_acq(&x_key_state);
+	h->unregistered = state == KEY_MAKING;
+	if (state == KEY_READY)
+		pthread_setspecific(key, h);
 }
 
 struct heap *heap_enter_first(void)
@@ -48,8 +57,7 @@ struct heap *heap_enter_first(void)
 	if (!tls_ended) {
 		/* First, because pthread_setspecific may allocate. */
 		tls_heap = h;
-		if (load_acq(&x_key_state) == KEY_READY)
-			pthread_setspecific(key, h);
+		thread_register(h);
 	}
 	errno = saved;
 	return h;

@@ -9,6 +9,9 @@
 /* Once, before threads exist; called again it does nothing. */
 void thread_init(void);
 
+/* Arranges for the heap to be put back when this thread ends, now or at a later call. */
+void thread_register(struct heap *h);
+
 /*
  * This thread's heap, made at its first call. Once the thread has run its last
  * destructor, a borrowed heap. NULL with ENOMEM, otherwise errno is preserved.
