@@ -20,7 +20,7 @@ move_out() {
 		mkdir -p "$work/root/$lib" "$work/root/usr/share"
 		cp -a "$root/usr/lib/postgresql" "$work/root/usr/lib/"
 		cp -a "$root/usr/share/postgresql" "$work/root/usr/share/"
-		find "$root/$lib" -maxdepth 1 -name 'lib*.so*' ! -name 'libLLVM*' -exec cp -a {} "$work/root/$lib/" +
+		find "$root/$lib" -maxdepth 1 -name 'lib*.so*' ! -name 'libLLVM*' -exec cp -at "$work/root/$lib" {} +
 		bin=$work/root/$postgres_bin
 		library_path=$work/root/$lib
 	fi
@@ -35,6 +35,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	"${as[@]}" test -w "$work" || move_out
 fi
 data=$work/data
+cd "$work" || exit 1
 export PGHOST=127.0.0.1 PGPORT=$port PGUSER=bench PGDATABASE=postgres HOME=$work
 
 client() {
