@@ -21,6 +21,7 @@
 /* For a thread that frees without allocating. */
 #define IDLE_BLOCKS_MAX 16
 #define IDLE_BYTES_MAX (2 * KIB)
+#define IDLE_PARTIAL_MAX (8 * SLICE_BYTES)
 
 /* Slow frees between two looks into the own inbox. */
 #define DRAIN_EVERY 64
@@ -38,21 +39,39 @@ static void push_owned(struct heap *h, struct page *page, struct block *block)
 		heap_enqueue(h, page);
 }
 
+/*
+ * Keeps a page that was taken over, within the heap's bound. A thread that does
+ * not allocate has no use for room in pages: it offers the ones that have the
+ * most, so that those who allocate can have them.
+ */
+static void keep_taken(struct heap *h, struct page *page)
+{
+	size_t bytes = h->partial_bytes + page_span_bytes(page);
+	if (h->leaving || page->node != h->node ||
+		bytes > load_rlx(&options.x_heap_partial_bytes)) {
+		heap_let_go(h, page);
+		return;
+	}
+	heap_enqueue(h, page);
+	if (h->stash_credit) {
+		h->stash_credit--;
+	} else if (bytes > IDLE_PARTIAL_MAX) {
+		struct page *oldest = h->queue[page->size_class].first;
+		heap_dequeue(h, oldest);
+		heap_let_go(h, oldest);
+	}
+}
+
 /* The page was nobody's and is ours now. */
 static void free_taken(struct heap *h, struct page *page, struct block *block)
 {
 	counter64_add(&h->x_taken, 1);
-	h->slow_frees |=
-		DRAIN_EVERY - 1; /* what others freed of our pages makes room for this one */
-	if (page_push(page, block)) {
+	/* What others freed of our pages makes room for this one: look soon. */
+	h->slow_frees |= DRAIN_EVERY - 1;
+	if (page_push(page, block))
 		page_free(page);
-		return;
-	}
-	size_t most = load_rlx(&options.x_heap_partial_bytes);
-	if (h->leaving || page->node != h->node || h->partial_bytes + page_span_bytes(page) > most)
-		heap_let_go(h, page);
 	else
-		heap_enqueue(h, page);
+		keep_taken(h, page);
 }
 
 /* Nobody will look into that inbox: its blocks are ours to free. */
