@@ -26,12 +26,13 @@ static double run_once(char *const *environment)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environment) != 0 ||
 		waitpid(pid, &status, 0) != pid || status != 0) {
-		fprintf(stderr, "prog_startup: /bin/true failed with status %#x\n", (unsigned)status);
+		fprintf(stderr, "prog_startup: /bin/true failed with status %#x\n",
+			(unsigned)status);
 		exit(1);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	return (double)(end.tv_sec - begin.tv_sec) * 1e3 +
-		(double)(end.tv_nsec - begin.tv_nsec) / 1e6;
+	       (double)(end.tv_nsec - begin.tv_nsec) / 1e6;
 }
 
 static int compare(const void *a, const void *b)
@@ -57,7 +58,8 @@ int main(int argc, char **argv)
 	}
 	qsort(none, (size_t)runs, sizeof *none, compare);
 	qsort(with, (size_t)runs, sizeof *with, compare);
-	printf("/bin/true, %d runs each: without %.3f ms (minimum), %.3f ms (median); with %s %.3f ms, "
+	printf("/bin/true, %d runs each: without %.3f ms (minimum), %.3f ms (median); with %s %.3f "
+	       "ms, "
 	       "%.3f ms; added %.3f ms, %.3f ms\n",
 		runs, none[0], none[runs / 2], argv[1], with[0], with[runs / 2], with[0] - none[0],
 		with[runs / 2] - none[runs / 2]);

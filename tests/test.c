@@ -142,7 +142,8 @@ static void child_collect(struct child *child, pid_t pid, int fd)
 	for (;;) {
 		size_t room = sizeof child->text - 1 - child->bytes;
 
-		n = room ? read(fd, child->text + child->bytes, room) : read(fd, spill, sizeof spill);
+		n = room ? read(fd, child->text + child->bytes, room)
+			 : read(fd, spill, sizeof spill);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

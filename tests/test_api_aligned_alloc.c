@@ -46,7 +46,8 @@ static void check_side_by_side(void)
 			size_t alignment = (size_t)1 << (draw >> 58) % 18;
 
 			bytes[i] = draw % 3000 + 1;
-			block[i] = i % 3 ? a_aligned_alloc(alignment, bytes[i]) : a_malloc(bytes[i]);
+			block[i] =
+				i % 3 ? a_aligned_alloc(alignment, bytes[i]) : a_malloc(bytes[i]);
 			CHECK(block[i], "aligned_alloc(%zu, %zu)", alignment, bytes[i]);
 			CHECK(i % 3 == 0 || (uintptr_t)block[i] % alignment == 0,
 				"aligned_alloc(%zu, %zu) gave %p", alignment, bytes[i],
@@ -68,9 +69,11 @@ static void check_realloc(void)
 		CHECK(block, "aligned_alloc(%zu, 3000)", alignment);
 		pattern_fill(block, 3000, 9);
 		block = a_realloc(block, 200000);
-		CHECK(block && pattern_ok(block, 3000, 9), "realloc of a block aligned to %zu", alignment);
+		CHECK(block && pattern_ok(block, 3000, 9), "realloc of a block aligned to %zu",
+			alignment);
 		block = a_realloc(block, 2000);
-		CHECK(block && pattern_ok(block, 2000, 9), "shrunk block aligned to %zu", alignment);
+		CHECK(block && pattern_ok(block, 2000, 9), "shrunk block aligned to %zu",
+			alignment);
 		a_free(block);
 	}
 }
@@ -100,8 +103,9 @@ static void check_failures(void)
 		errno = 0;
 		void *none = a_aligned_alloc(alignment, opaque(SIZE_MAX - alignment + 1));
 
-		CHECK(!none && errno == ENOMEM, "a size that overflows with alignment %zu: %p, errno %d",
-			alignment, none, errno);
+		CHECK(!none && errno == ENOMEM,
+			"a size that overflows with alignment %zu: %p, errno %d", alignment, none,
+			errno);
 		errno = 0;
 		none = a_aligned_alloc(alignment, opaque(PTRDIFF_MAX));
 		CHECK(!none && errno == ENOMEM, "PTRDIFF_MAX with alignment %zu: %p, errno %d",

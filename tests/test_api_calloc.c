@@ -63,16 +63,18 @@ static void check_other_sizes(void)
 
 static void check_failures(void)
 {
-	static const size_t pairs[][2] = {{SIZE_MAX, 2}, {2, SIZE_MAX}, {(size_t)1 << 32, (size_t)1 << 32},
-		{SIZE_MAX / 2 + 2, 2}, {SIZE_MAX, SIZE_MAX}, {1, PTRDIFF_MAX},
-		{(size_t)PTRDIFF_MAX / 8 + 1, 8}, {3, SIZE_MAX / 3 + 1}, {1, SIZE_MAX - 8}};
+	static const size_t pairs[][2] = {{SIZE_MAX, 2}, {2, SIZE_MAX},
+		{(size_t)1 << 32, (size_t)1 << 32}, {SIZE_MAX / 2 + 2, 2}, {SIZE_MAX, SIZE_MAX},
+		{1, PTRDIFF_MAX}, {(size_t)PTRDIFF_MAX / 8 + 1, 8}, {3, SIZE_MAX / 3 + 1},
+		{1, SIZE_MAX - 8}};
 
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
 		errno = 0;
 		void *p = a_calloc(opaque(pairs[i][0]), opaque(pairs[i][1]));
 
 		CHECK(!p, "calloc(%zu, %zu) gave %p", pairs[i][0], pairs[i][1], p);
-		CHECK(errno == ENOMEM, "calloc(%zu, %zu): errno %d", pairs[i][0], pairs[i][1], errno);
+		CHECK(errno == ENOMEM, "calloc(%zu, %zu): errno %d", pairs[i][0], pairs[i][1],
+			errno);
 	}
 }
 

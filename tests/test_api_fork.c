@@ -101,7 +101,8 @@ int main(void)
 
 	api_begin();
 	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&thread[i], NULL, busy, (void *)(i + 1)) == 0, "pthread_create");
+		CHECK(pthread_create(&thread[i], NULL, busy, (void *)(i + 1)) == 0,
+			"pthread_create");
 	for (int round = 0; round < rounds; round++) {
 		pid_t pid = fork();
 		int status = -1;

@@ -27,7 +27,8 @@ static void check_errno(void)
 				block[sizes[i] / 2] = 1;
 			errno = values[k];
 			a_free(block);
-			CHECK(errno == values[k], "free of %zu bytes set errno to %d", sizes[i], errno);
+			CHECK(errno == values[k], "free of %zu bytes set errno to %d", sizes[i],
+				errno);
 		}
 	}
 }
@@ -74,7 +75,9 @@ static void check_orders(void)
 			pattern_fill(block[i], 200, i);
 		}
 		for (size_t i = 0; i < BLOCKS; i++) {
-			size_t k = round % 3 == 0 ? i : round % 3 == 1 ? BLOCKS - 1 - i : i * 7919 % BLOCKS;
+			size_t k = round % 3 == 0   ? i
+				   : round % 3 == 1 ? BLOCKS - 1 - i
+						    : i * 7919 % BLOCKS;
 
 			CHECK(pattern_ok(block[k], 200, k), "block %zu was overwritten", k);
 			a_free(block[k]);

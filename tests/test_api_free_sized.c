@@ -55,7 +55,7 @@ int main(void)
 		if (round == 0)
 			before = resident_bytes();
 	}
-	CHECK(TEST_SANITIZED || resident_bytes() < before + 4 * MIB, "sized frees leak: %zu KiB more",
-		(resident_bytes() - before) / KIB);
+	CHECK(TEST_SANITIZED || resident_bytes() < before + 4 * MIB,
+		"sized frees leak: %zu KiB more", (resident_bytes() - before) / KIB);
 	return 0;
 }

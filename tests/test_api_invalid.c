@@ -107,8 +107,8 @@ static void check_all(const char *how, release_function *function)
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		block_size = sizes[i];
 		for (misaligned_by = 1; misaligned_by < 16; misaligned_by += 7) {
-			snprintf(what, sizeof what, "%s of a block of %zu, off by %d", how, sizes[i],
-				misaligned_by);
+			snprintf(what, sizeof what, "%s of a block of %zu, off by %d", how,
+				sizes[i], misaligned_by);
 			expect_abort(what, misaligned_pointer, NULL);
 		}
 	}

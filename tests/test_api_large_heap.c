@@ -55,7 +55,8 @@ int main(void)
 		fill(MIB, 0, 2);
 	}
 	again = address_space();
-	CHECK(again <= full + GIB, "address space grows from %zu MiB to %zu MiB", full / MIB, again / MIB);
+	CHECK(again <= full + GIB, "address space grows from %zu MiB to %zu MiB", full / MIB,
+		again / MIB);
 	empty(MIB, 0, 1);
 	fill(3000, 0, 1);
 	empty(3000, 0, 1);

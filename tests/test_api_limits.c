@@ -248,8 +248,8 @@ static void check_child(const char *what, void (*body)(void *))
 
 int main(int argc, char **argv)
 {
-	static const size_t limits[] = {32 * MIB, 48 * MIB, 64 * MIB, 100 * MIB, 200 * MIB, 500 * MIB,
-		1100 * MIB, 1536 * MIB};
+	static const size_t limits[] = {32 * MIB, 48 * MIB, 64 * MIB, 100 * MIB, 200 * MIB,
+		500 * MIB, 1100 * MIB, 1536 * MIB};
 
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers need more address space than any limit here");

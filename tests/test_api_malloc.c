@@ -14,7 +14,8 @@ static void check_one(size_t size)
 	CHECK((uintptr_t)p % 16 == 0, "malloc(%zu) gave %p", size, (void *)p);
 	if (size > 0) {
 		pattern_fill(p, size, size);
-		CHECK(pattern_ok(p, size, size), "block of %zu does not keep what is written", size);
+		CHECK(pattern_ok(p, size, size), "block of %zu does not keep what is written",
+			size);
 	}
 	a_free(p);
 }
@@ -53,8 +54,8 @@ static void check_side_by_side(void)
 		pattern_fill(block[i], bytes[i], i);
 	}
 	for (size_t i = 0; i < BLOCKS; i++) {
-		CHECK(pattern_ok(block[i], bytes[i], i), "block %zu of %zu bytes was overwritten", i,
-			bytes[i]);
+		CHECK(pattern_ok(block[i], bytes[i], i), "block %zu of %zu bytes was overwritten",
+			i, bytes[i]);
 		a_free(block[i]);
 	}
 }
@@ -77,8 +78,8 @@ static void check_zero_sizes(void)
 static void check_too_much(void)
 {
 	static const size_t sizes[] = {(size_t)PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1, SIZE_MAX,
-		SIZE_MAX - 1, SIZE_MAX - 15, SIZE_MAX - 4096, SIZE_MAX / 2 - 4096,
-		(size_t)1 << 62, (size_t)1 << 48};
+		SIZE_MAX - 1, SIZE_MAX - 15, SIZE_MAX - 4096, SIZE_MAX / 2 - 4096, (size_t)1 << 62,
+		(size_t)1 << 48};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		errno = 0;

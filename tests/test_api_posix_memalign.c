@@ -15,7 +15,8 @@ static void check_refused(size_t alignment, size_t size, int wanted)
 
 	CHECK(result == wanted, "posix_memalign(%zu, %zu) returned %d, not %d", alignment, size,
 		result, wanted);
-	CHECK(block == &mark, "posix_memalign(%zu, %zu) failed and set the pointer", alignment, size);
+	CHECK(block == &mark, "posix_memalign(%zu, %zu) failed and set the pointer", alignment,
+		size);
 	CHECK(errno == 1234, "posix_memalign(%zu, %zu) set errno to %d", alignment, size, errno);
 }
 
@@ -38,8 +39,8 @@ int main(void)
 			void *block = NULL;
 
 			errno = 1234;
-			CHECK(a_posix_memalign(&block, alignment, size) == 0, "(%zu, %zu)", alignment,
-				size);
+			CHECK(a_posix_memalign(&block, alignment, size) == 0, "(%zu, %zu)",
+				alignment, size);
 			CHECK(block && (uintptr_t)block % alignment == 0, "(%zu, %zu) gave %p",
 				alignment, size, block);
 			CHECK(errno == 1234, "(%zu, %zu) set errno to %d", alignment, size, errno);

@@ -19,7 +19,8 @@ static void *move(void *block, size_t from, size_t to)
 	CHECK(moved, "realloc from %zu to %zu: %s", from, to, strerror(errno));
 	CHECK((uintptr_t)moved % 16 == 0, "realloc from %zu to %zu gave %p", from, to, moved);
 	CHECK(pattern_ok(moved, from < to ? from : to, 3), "from %zu to %zu lost bytes", from, to);
-	CHECK(a_usable_size(moved) >= to, "usable %zu after realloc to %zu", a_usable_size(moved), to);
+	CHECK(a_usable_size(moved) >= to, "usable %zu after realloc to %zu", a_usable_size(moved),
+		to);
 	pattern_fill(moved, to, 3);
 	return moved;
 }

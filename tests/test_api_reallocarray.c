@@ -7,13 +7,15 @@
 
 int main(void)
 {
-	static const size_t pairs[][2] = {{SIZE_MAX, 2}, {2, SIZE_MAX}, {(size_t)1 << 32, (size_t)1 << 32},
-		{SIZE_MAX / 3 + 1, 3}, {(size_t)1 << 63, 2}, {1, PTRDIFF_MAX}};
+	static const size_t pairs[][2] = {{SIZE_MAX, 2}, {2, SIZE_MAX},
+		{(size_t)1 << 32, (size_t)1 << 32}, {SIZE_MAX / 3 + 1, 3}, {(size_t)1 << 63, 2},
+		{1, PTRDIFF_MAX}};
 	uint8_t *block;
 
 	api_begin();
 	block = a_reallocarray(NULL, 100, 30);
-	CHECK(block && (uintptr_t)block % 16 == 0, "reallocarray(NULL, 100, 30) gave %p", (void *)block);
+	CHECK(block && (uintptr_t)block % 16 == 0, "reallocarray(NULL, 100, 30) gave %p",
+		(void *)block);
 	CHECK(a_usable_size(block) >= 3000, "usable %zu", a_usable_size(block));
 	pattern_fill(block, 3000, 1);
 	block = a_reallocarray(block, 7000, 100);

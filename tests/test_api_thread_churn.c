@@ -70,7 +70,8 @@ int main(void)
 		(after - before) / KIB);
 	a_trim();
 	after = resident_bytes();
-	CHECK(TEST_SANITIZED || after < trimmed + MIB, "%u threads leave %zu KiB that cannot be trimmed",
-		threads, (after - trimmed) / KIB);
+	CHECK(TEST_SANITIZED || after < trimmed + MIB,
+		"%u threads leave %zu KiB that cannot be trimmed", threads,
+		(after - trimmed) / KIB);
 	return 0;
 }

@@ -86,7 +86,8 @@ static void run_threads(unsigned threads)
 
 	for (unsigned i = 0; i < threads; i += TOGETHER) {
 		for (unsigned k = 0; k < TOGETHER; k++)
-			CHECK(pthread_create(&thread[k], NULL, body, (void *)(uintptr_t)(i + k)) == 0,
+			CHECK(pthread_create(&thread[k], NULL, body, (void *)(uintptr_t)(i + k)) ==
+					0,
 				"pthread_create");
 		for (unsigned k = 0; k < TOGETHER; k++)
 			pthread_join(thread[k], NULL);

@@ -35,8 +35,8 @@ static void check_whole_block(size_t size)
 		size_t usable = a_usable_size(block[i]);
 
 		for (size_t at = 0; at < usable; at++)
-			CHECK(block[i][at] == i, "size %zu: byte %zu of block %d was overwritten", size,
-				at, i);
+			CHECK(block[i][at] == i, "size %zu: byte %zu of block %d was overwritten",
+				size, at, i);
 		a_free(block[i]);
 	}
 }

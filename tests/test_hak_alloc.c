@@ -39,8 +39,8 @@ int main(void)
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		errno = 0;
-		CHECK(!hak_alloc(10, bad[i], 0) && errno == EINVAL, "alignment %zu: errno %d", bad[i],
-			errno);
+		CHECK(!hak_alloc(10, bad[i], 0) && errno == EINVAL, "alignment %zu: errno %d",
+			bad[i], errno);
 	}
 	for (size_t alignment = 1; alignment <= GIB; alignment *= 2) {
 		errno = 0;

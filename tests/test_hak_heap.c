@@ -72,7 +72,8 @@ static void check_destroy(void)
 	}
 	/* What realloc made belongs to the caller or to the heap; freed, it is gone either way. */
 	for (int i = 1; i < BLOCKS; i += 3) {
-		CHECK(block[i] && pattern_ok(block[i], bytes[i], (uint64_t)i), "realloc lost bytes");
+		CHECK(block[i] && pattern_ok(block[i], bytes[i], (uint64_t)i),
+			"realloc lost bytes");
 		hak_free(block[i]);
 	}
 	hak_heap_destroy(heap);
@@ -89,8 +90,8 @@ static void check_arguments(void)
 		for (size_t size = 0; size < 3 * MIB; size = size * 5 + 3) {
 			char *block = hak_heap_alloc(heap, size, alignment, HAK_ZERO);
 
-			CHECK(block && (uintptr_t)block % alignment == 0, "(%zu, %zu) gave %p", size,
-				alignment, (void *)block);
+			CHECK(block && (uintptr_t)block % alignment == 0, "(%zu, %zu) gave %p",
+				size, alignment, (void *)block);
 			CHECK(all_zero(block, size), "(%zu, %zu) is not zero", size, alignment);
 			memset(block, 0xcc, size);
 			if (alignment & 0x55555)
@@ -102,7 +103,8 @@ static void check_arguments(void)
 	errno = 0;
 	CHECK(!hak_heap_alloc(heap, opaque(SIZE_MAX), 0, 0) && errno == ENOMEM, "errno %d", errno);
 	errno = 0;
-	CHECK(!hak_heap_alloc(heap, opaque(PTRDIFF_MAX), 64, 0) && errno == ENOMEM, "errno %d", errno);
+	CHECK(!hak_heap_alloc(heap, opaque(PTRDIFF_MAX), 64, 0) && errno == ENOMEM, "errno %d",
+		errno);
 	hak_heap_destroy(heap);
 }
 
@@ -189,7 +191,8 @@ static void cycles(int count)
 		if (i % 100 == 0) {
 			pthread_t thread;
 
-			CHECK(pthread_create(&thread, NULL, destroy_elsewhere, heap) == 0, "thread");
+			CHECK(pthread_create(&thread, NULL, destroy_elsewhere, heap) == 0,
+				"thread");
 			pthread_join(thread, NULL);
 		} else {
 			hak_heap_destroy(heap);

@@ -43,7 +43,8 @@ static void check_calls(void)
 	CHECK(memcmp(value, "123\0x", 5) == 0, "room for 4 gave %.8s", value);
 	CHECK(hak_option_get("purge_bytes", NULL, 0) == 7, "the length without room");
 	errno = 0;
-	CHECK(hak_option_get("no_such", value, sizeof value) == -1 && errno == EINVAL, "errno %d", errno);
+	CHECK(hak_option_get("no_such", value, sizeof value) == -1 && errno == EINVAL, "errno %d",
+		errno);
 	errno = 0;
 	CHECK(hak_option_set("no_such", "1") == -1 && errno == EINVAL, "errno %d", errno);
 	errno = 0;
@@ -55,7 +56,8 @@ static void check_calls(void)
 	expect("nodes", "system");
 }
 
-/* Runs this program with one more variable; it prints purge_bytes on stderr as its own last line. */
+/* Runs this program with one more variable; it prints purge_bytes on stderr as its own last line.
+ */
 static void start(struct child *child, const char *variable, const char *extra)
 {
 	char *argv[] = {(char[]){"test_hak_option"}, (char[]){"show"}, NULL};

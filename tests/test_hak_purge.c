@@ -38,10 +38,13 @@ static void check_size(size_t size)
 	CHECK(full > before + TOTAL / 2, "the memory was never resident");
 	if (TEST_SANITIZED)
 		return;
-	CHECK(after < before + 2 * MIB + size, "blocks of %zu: %zu KiB before, %zu full, %zu freed, %zu "
-		"after hak_purge", size, before / KIB, full / KIB, freed / KIB, after / KIB);
-	CHECK(given + MIB >= freed - after, "resident memory fell by %zu KiB, hak_purge says %zu KiB",
-		(freed - after) / KIB, given / KIB);
+	CHECK(after < before + 2 * MIB + size,
+		"blocks of %zu: %zu KiB before, %zu full, %zu freed, %zu "
+		"after hak_purge",
+		size, before / KIB, full / KIB, freed / KIB, after / KIB);
+	CHECK(given + MIB >= freed - after,
+		"resident memory fell by %zu KiB, hak_purge says %zu KiB", (freed - after) / KIB,
+		given / KIB);
 	hak_purge();
 	hak_stats(&stats, sizeof stats);
 	CHECK(stats.pooled < 2 * MIB, "%llu KiB are resident in the pools after hak_purge",

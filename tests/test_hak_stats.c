@@ -28,8 +28,8 @@ static void expect_live(const struct hak_stats *base, size_t blocks, size_t byte
 {
 	struct hak_stats stats = now();
 
-	CHECK(stats.live_blocks == base->live_blocks + blocks, "%s: %llu blocks more, not %zu", what,
-		N(stats.live_blocks - base->live_blocks), blocks);
+	CHECK(stats.live_blocks == base->live_blocks + blocks, "%s: %llu blocks more, not %zu",
+		what, N(stats.live_blocks - base->live_blocks), blocks);
 	CHECK(stats.live == base->live + bytes, "%s: %lld bytes more, not %zu", what,
 		(long long)(stats.live - base->live), bytes);
 }
@@ -71,7 +71,8 @@ static void check_size(size_t size)
 		hak_free(block[i]);
 	}
 	expect_live(&base, (size_t)(count / 2), bytes - half, "half of them freed");
-	CHECK(pthread_create(&thread, NULL, free_some, (void *)(uintptr_t)(count / 2)) == 0, "thread");
+	CHECK(pthread_create(&thread, NULL, free_some, (void *)(uintptr_t)(count / 2)) == 0,
+		"thread");
 	pthread_join(thread, NULL);
 	expect_live(&base, 0, 0, "the rest freed by another thread");
 }
@@ -156,8 +157,8 @@ static void check_heaps(void)
 	stats = now();
 	CHECK(stats.heaps_live == base.heaps_live + THREADS, "%d threads have %llu heaps", THREADS,
 		N(stats.heaps_live - base.heaps_live));
-	CHECK(stats.live_blocks == base.live_blocks + THREADS, "%d threads have %llu blocks", THREADS,
-		N(stats.live_blocks - base.live_blocks));
+	CHECK(stats.live_blocks == base.live_blocks + THREADS, "%d threads have %llu blocks",
+		THREADS, N(stats.live_blocks - base.live_blocks));
 	pthread_barrier_wait(&barrier);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
@@ -187,8 +188,8 @@ static void check_short(void)
 
 int main(void)
 {
-	static const size_t sizes[] = {0, 1, 16, 17, 100, 128, 1000, 1024, 4000, 10000, 60000, 65536,
-		262144, 1000000, 2 << 20, 5 << 20};
+	static const size_t sizes[] = {0, 1, 16, 17, 100, 128, 1000, 1024, 4000, 10000, 60000,
+		65536, 262144, 1000000, 2 << 20, 5 << 20};
 
 	/* The first use of threads and stdio allocates; not part of what is counted. */
 	hak_free(hak_malloc(10));

@@ -18,7 +18,8 @@ static void check_as_snprintf(void)
 {
 	int length = hak_stats_json(NULL, 0), again = hak_stats_json(text, sizeof text);
 
-	CHECK(length > 50 && length < (int)sizeof text, "hak_stats_json(NULL, 0) returned %d", length);
+	CHECK(length > 50 && length < (int)sizeof text, "hak_stats_json(NULL, 0) returned %d",
+		length);
 	CHECK(again == length, "%d bytes, then %d", length, again);
 	CHECK(strlen(text) == (size_t)length, "returned %d, wrote %zu", length, strlen(text));
 	for (size_t room = 1; room <= (size_t)length + 1; room += room / 3 + 1) {

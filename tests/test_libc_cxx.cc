@@ -78,10 +78,13 @@ static void check_refused(size_t size)
 	size_t much = opaque(size);
 
 	CHECK(throws_bad_alloc([=] { ::operator delete(::operator new(much)); }), "new %zu", size);
-	CHECK(throws_bad_alloc([=] { ::operator delete[](::operator new[](much)); }), "new[] %zu", size);
-	CHECK(throws_bad_alloc([=] { ::operator delete(::operator new(much, alignment), alignment); }),
+	CHECK(throws_bad_alloc([=] { ::operator delete[](::operator new[](much)); }), "new[] %zu",
+		size);
+	CHECK(throws_bad_alloc(
+		      [=] { ::operator delete(::operator new(much, alignment), alignment); }),
 		"aligned new %zu", size);
-	CHECK(throws_bad_alloc([=] { ::operator delete[](::operator new[](much, alignment), alignment); }),
+	CHECK(throws_bad_alloc(
+		      [=] { ::operator delete[](::operator new[](much, alignment), alignment); }),
 		"aligned new[] %zu", size);
 	CHECK(!::operator new(much, std::nothrow), "new nothrow %zu", size);
 	CHECK(!::operator new[](much, std::nothrow), "new[] nothrow %zu", size);
@@ -117,13 +120,17 @@ static void check_handler()
 	handler_calls = 0;
 	std::set_new_handler(handler);
 	CHECK(!::operator new(much, std::nothrow), "new nothrow gave a block");
-	CHECK(handler_calls == 3, "nothrow: the new-handler was called %d times, not 3", handler_calls);
+	CHECK(handler_calls == 3, "nothrow: the new-handler was called %d times, not 3",
+		handler_calls);
 	handler_calls = 0;
 	std::set_new_handler(handler);
 	CHECK(throws_bad_alloc([=] {
-		::operator delete(::operator new(much, std::align_val_t{64}), std::align_val_t{64});
-	}), "no bad_alloc from aligned new");
-	CHECK(handler_calls == 3, "aligned: the new-handler was called %d times, not 3", handler_calls);
+		::operator delete (
+			::operator new (much, std::align_val_t{64}), std::align_val_t{64});
+	}),
+		"no bad_alloc from aligned new");
+	CHECK(handler_calls == 3, "aligned: the new-handler was called %d times, not 3",
+		handler_calls);
 	std::set_new_handler(throwing_handler);
 	bool thrown = false;
 	try {
@@ -177,7 +184,8 @@ static void check_containers()
 	std::map<std::string, std::vector<std::string>> index;
 
 	for (int i = 0; i < 20000; i++)
-		index["key " + std::to_string(i % 997)].push_back(std::string(static_cast<size_t>(i) % 300, 'x'));
+		index["key " + std::to_string(i % 997)].push_back(
+			std::string(static_cast<size_t>(i) % 300, 'x'));
 	size_t total = 0;
 	for (const auto &entry : index) {
 		for (const auto &text : entry.second)

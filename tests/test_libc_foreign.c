@@ -23,11 +23,13 @@ static void check_glibc(void)
 			block[i] = glibc_malloc(sizes[i]);
 			CHECK(block[i], "__libc_malloc(%zu)", sizes[i]);
 			pattern_fill(block[i], sizes[i], (uint64_t)i);
-			CHECK(malloc_usable_size(block[i]) >= sizes[i], "usable %zu of a foreign %zu",
-				malloc_usable_size(block[i]), sizes[i]);
+			CHECK(malloc_usable_size(block[i]) >= sizes[i],
+				"usable %zu of a foreign %zu", malloc_usable_size(block[i]),
+				sizes[i]);
 		}
 		for (int i = 0; i < SIZES; i++) {
-			size_t to = sizes[(i + round) % SIZES], least = sizes[i] < to ? sizes[i] : to;
+			size_t to = sizes[(i + round) % SIZES],
+			       least = sizes[i] < to ? sizes[i] : to;
 
 			if (round % 2) {
 				block[i] = realloc(block[i], to);

@@ -41,8 +41,8 @@ static void check_mallinfo(void)
 	full = mallinfo2();
 	small = mallinfo();
 	used = full.uordblks + full.hblkhd - before.uordblks - before.hblkhd;
-	CHECK(used >= total && used < total + total / 8, "%zu bytes allocated, mallinfo2 says %zu more",
-		total, used);
+	CHECK(used >= total && used < total + total / 8,
+		"%zu bytes allocated, mallinfo2 says %zu more", total, used);
 	CHECK(full.arena + full.hblkhd >= full.uordblks, "arena %zu, hblkhd %zu, uordblks %zu",
 		full.arena, full.hblkhd, full.uordblks);
 	CHECK((size_t)(unsigned)small.uordblks + (size_t)(unsigned)small.hblkhd ==

@@ -13,29 +13,29 @@ static void check_memalign(void)
 		for (size_t size = 0; size < 5 * MIB; size += size * 3 + 19) {
 			void *block = memalign(alignment, size);
 
-			CHECK(block && (uintptr_t)block % alignment == 0, "memalign(%zu, %zu) gave %p",
-				alignment, size, block);
-			CHECK((uintptr_t)block % 16 == 0, "memalign(%zu, %zu) gave %p", alignment, size,
-				block);
+			CHECK(block && (uintptr_t)block % alignment == 0,
+				"memalign(%zu, %zu) gave %p", alignment, size, block);
+			CHECK((uintptr_t)block % 16 == 0, "memalign(%zu, %zu) gave %p", alignment,
+				size, block);
 			pattern_fill(block, size, 1);
 			free(block);
 		}
 		errno = 0;
 		void *none = memalign(alignment, opaque(SIZE_MAX - 100));
 
-		CHECK(!none && errno == ENOMEM, "memalign(%zu, SIZE_MAX - 100): %p, errno %d", alignment,
-			none, errno);
+		CHECK(!none && errno == ENOMEM, "memalign(%zu, SIZE_MAX - 100): %p, errno %d",
+			alignment, none, errno);
 		errno = 0;
 		none = memalign(alignment, opaque(PTRDIFF_MAX));
-		CHECK(!none && errno == ENOMEM, "memalign(%zu, PTRDIFF_MAX): %p, errno %d", alignment,
-			none, errno);
+		CHECK(!none && errno == ENOMEM, "memalign(%zu, PTRDIFF_MAX): %p, errno %d",
+			alignment, none, errno);
 	}
 	/* glibc rounds an odd alignment up; refusing it with EINVAL is as good. */
 	errno = 0;
 	void *odd = memalign(opaque(48), 100);
 
-	CHECK(odd ? (uintptr_t)odd % 64 == 0 : errno == EINVAL, "memalign(48, 100): %p, errno %d", odd,
-		errno);
+	CHECK(odd ? (uintptr_t)odd % 64 == 0 : errno == EINVAL, "memalign(48, 100): %p, errno %d",
+		odd, errno);
 	free(odd);
 }
 
@@ -69,7 +69,8 @@ static void check_refused(const char *name, void *(*call)(size_t))
 		errno = 0;
 		void *none = call(opaque(sizes[i]));
 
-		CHECK(!none && errno == ENOMEM, "%s(%zu): %p, errno %d", name, sizes[i], none, errno);
+		CHECK(!none && errno == ENOMEM, "%s(%zu): %p, errno %d", name, sizes[i], none,
+			errno);
 	}
 }
 

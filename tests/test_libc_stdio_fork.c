@@ -69,7 +69,8 @@ int main(void)
 		CHECK(pid >= 0, "fork: %s", strerror(errno));
 		if (pid == 0) {
 			alarm(30);
-			/* Not fflush(NULL): it would move offsets that are shared with the parent. */
+			/* Not fflush(NULL): it would move offsets that are shared with the parent.
+			 */
 			for (int k = 0; k < 5; k++)
 				print_once(k);
 			_exit(0);

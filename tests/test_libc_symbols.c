@@ -16,7 +16,8 @@ static const char *const symbols[] = {"malloc", "free", "calloc", "realloc", "re
 	"_Znwm", "_Znam", "_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t", "_ZnwmSt11align_val_t",
 	"_ZnamSt11align_val_t", "_ZnwmSt11align_val_tRKSt9nothrow_t",
 	"_ZnamSt11align_val_tRKSt9nothrow_t",
-	/* operator delete, delete[]: plain, nothrow, sized, aligned, aligned nothrow, sized aligned */
+	/* operator delete, delete[]: plain, nothrow, sized, aligned, aligned nothrow, sized aligned
+	 */
 	"_ZdlPv", "_ZdaPv", "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZdlPvm", "_ZdaPvm",
 	"_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t", "_ZdlPvSt11align_val_tRKSt9nothrow_t",
 	"_ZdaPvSt11align_val_tRKSt9nothrow_t", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",

@@ -63,7 +63,7 @@ $(T)/%.o: tests/%.c
 $(T)/%.o: tests/%.cc
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  TEST  $@")
-	$(Q)$(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror -faligned-new -Iinclude $(T_FLAGS) -DTEST_FORM_HAK=0 -MMD -MP -c -o $@ $<
+	$(Q)$(CXX) -std=c++17 -g -O1 -Wall -Wextra -Werror -faligned-new -fsized-deallocation -Iinclude $(T_FLAGS) -DTEST_FORM_HAK=0 -MMD -MP -c -o $@ $<
 
 $(T)/libc/%: $(T)/%.o $(T)/test.o $(T)/api.o
 	@mkdir -p $(@D)
