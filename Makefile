@@ -12,6 +12,7 @@
 
 CC := gcc
 BUILD := release
+PREFIX := /usr/local
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -56,7 +57,7 @@ LIB_A := $(B)/libhakmem.a
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all clean check check-all stress lint symbols format
+.PHONY: all clean install man check check-all stress lint symbols format
 
 ifeq ($(SANITIZED),)
 all: $(LIB_SO) $(LIB_A)
@@ -90,8 +91,20 @@ $(LIB_A): $(AOBJ)
 clean:
 	rm -rf build
 
+# The manual page, its options from their one table.
+man: build/hakmem.7
+build/hakmem.7: docs/hakmem.7.in docs/man.sh src/base/options.def include/hakmem.h
+	@mkdir -p $(@D)
+	$(Q)docs/man.sh >$@
+
+install: all man
+	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 $(LIB_SO) $(LIB_A) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 include/hakmem.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 build/hakmem.7 $(DESTDIR)$(PREFIX)/share/man/man7
+
 format:
 	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] bench/*.[ch])
 
--include tests/tests.mk stress/stress.mk bench/bench.mk bench/kv.mk
+-include tests/tests.mk stress/stress.mk $(wildcard bench/*.mk)
 -include $(OBJ:.o=.d)

@@ -111,10 +111,9 @@ void stash_flush_all(struct heap *h)
  */
 static bool stash_is_full(const struct heap *h, const struct stash *s)
 {
-	if (h->stash_credit)
-		return s->blocks >= STASH_BLOCKS_MAX ||
-		       s->bytes >= load_rlx(&options.x_stash_bytes);
-	return s->blocks >= IDLE_BLOCKS_MAX || s->bytes >= IDLE_BYTES_MAX;
+	if (s->blocks >= STASH_BLOCKS_MAX || s->bytes >= load_rlx(&options.x_stash_bytes))
+		return true;
+	return !h->stash_credit && (s->blocks >= IDLE_BLOCKS_MAX || s->bytes >= IDLE_BYTES_MAX);
 }
 
 static void send(struct heap *h, struct heap *to, struct block *block, size_t bytes, bool at_once)
