@@ -66,10 +66,10 @@ struct worker {
 	uint64_t serial; /* items made, over all rounds */
 	unsigned asked_time;
 	bool time_is_up;
-	size_t posted;                          /* outbox entries written */
-	_Alignas(64) _Atomic size_t sent;       /* outbox entries that others may take */
-	_Alignas(64) _Atomic size_t claimed;    /* outbox entries taken by outbox_take */
-	_Atomic bool closed;                    /* nothing more will be sent in this round */
+	size_t posted;                       /* outbox entries written */
+	_Alignas(64) _Atomic size_t sent;    /* outbox entries that others may take */
+	_Alignas(64) _Atomic size_t claimed; /* outbox entries taken by outbox_take */
+	_Atomic bool closed;                 /* nothing more will be sent in this round */
 	struct item outbox[OUTBOX_ITEMS];
 	struct bag bag;
 };
@@ -82,15 +82,15 @@ struct program {
 	size_t budget; /* the most bytes to hold at one time; less is used under sanitizers */
 	void (*before)(void);           /* in main, all threads quiet; may be NULL */
 	void (*work)(struct worker *w); /* each thread in each round */
-	void (*after)(void);            /* in main, all threads quiet: frees what is left; or NULL */
+	void (*after)(void); /* in main, all threads quiet: frees what is left; or NULL */
 };
 
 /* Each program defines this; main() is in common.c. */
 extern const struct program program;
 
-extern unsigned threads;               /* --threads */
-extern struct worker *workers;         /* `threads` of them, and one for main */
-extern struct hak_stats baseline;      /* before the first allocation */
+extern unsigned threads;          /* --threads */
+extern struct worker *workers;    /* `threads` of them, and one for main */
+extern struct hak_stats baseline; /* before the first allocation */
 
 /* Prints one line with the seed and ends the process with status 1. */
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));

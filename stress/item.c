@@ -281,7 +281,7 @@ void slots_drain(slot *s, size_t count)
 bool outbox_busy(const struct worker *w, size_t window)
 {
 	return w->posted == OUTBOX_ITEMS ||
-		w->posted - atomic_load_explicit(&w->claimed, memory_order_relaxed) >= window;
+	       w->posted - atomic_load_explicit(&w->claimed, memory_order_relaxed) >= window;
 }
 
 void outbox_send(struct worker *w, const struct item *it)

@@ -76,7 +76,8 @@ static void *short_life(void *arg)
 		if (random_chance(w, 70) &&
 			pthread_setspecific(keys[i], (void *)(uintptr_t)(i + 1)) != 0)
 			fail("pthread_setspecific failed");
-	if (random_chance(w, 50) && __cxa_thread_atexit_impl(on_thread_exit, NULL, &__dso_handle) != 0)
+	if (random_chance(w, 50) &&
+		__cxa_thread_atexit_impl(on_thread_exit, NULL, &__dso_handle) != 0)
 		fail("__cxa_thread_atexit_impl failed");
 	if (!life.quiet)
 		use_memory(w, random_below(w, 100));

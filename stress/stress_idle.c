@@ -21,7 +21,8 @@ static void *own_and_send(void *arg)
 	struct worker *w = arg;
 	size_t owned = 0;
 
-	while (owned < OWNED_MOST / (SANITIZED ? 2 : 1) && !outbox_busy(w, WINDOW) && keep_going(w)) {
+	while (owned < OWNED_MOST / (SANITIZED ? 2 : 1) && !outbox_busy(w, WINDOW) &&
+		keep_going(w)) {
 		struct item it;
 		/* From few to many blocks a page, and spans of their own. */
 		size_t top = w->round % 3 == 0 ? 512 : w->round % 3 == 1 ? 16 * KIB : 512 * KIB;

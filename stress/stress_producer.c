@@ -42,7 +42,8 @@ static struct role role_of(const struct worker *w)
 		return id > 0 ? (struct role){true, false, 0, 0}
 			      : (struct role){false, false, 1, threads};
 	default:
-		return id == 0 ? (struct role){true, false, 0, 0} : (struct role){false, false, 0, 1};
+		return id == 0 ? (struct role){true, false, 0, 0}
+			       : (struct role){false, false, 0, 1};
 	}
 }
 

@@ -47,7 +47,8 @@ static void work(struct worker *w)
 		if (bag->count > 0 && random_chance(w, 30)) {
 			it = bag_pick(w, bag);
 			/* Out of the whales and back as well. */
-			item_resize(w, &it, random_chance(w, 20) ? random_size(w, 1, MIB) : whale_size(w));
+			item_resize(w, &it,
+				random_chance(w, 20) ? random_size(w, 1, MIB) : whale_size(w));
 			bag_put(bag, &it);
 		}
 		while (bag->count > WHALES) {
