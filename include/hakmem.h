@@ -130,7 +130,7 @@ struct hak_stats {
 	uint64_t mapped;         /* bytes of address space made accessible for blocks */
 	uint64_t reserved;       /* bytes of address space reserved */
 	uint64_t metadata;       /* bytes of address space for descriptors and heaps */
-	uint64_t heaps;          /* heaps ever made: the most threads alive at one time */
+	uint64_t heaps;          /* heaps ever made: per node, the most threads alive at one time */
 	uint64_t heaps_live;     /* heaps with a thread (or a first-class heap) now */
 	uint64_t spans_claimed;  /* spans taken from the pools, ever */
 	uint64_t spans_freed;    /* spans given to the pools, ever */
