@@ -13,7 +13,7 @@
 #include <errno.h>
 
 /* After this many fresh pages of a class a heap may fault in whole pages at once. */
-#define GROWN_ENOUGH 4
+#define GROWN_ENOUGH 16
 
 /* Blocks that may be stashed between two slow allocations. */
 #define STASH_CREDIT 256
