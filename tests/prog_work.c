@@ -2,8 +2,8 @@
  * prog_work.c: an ordinary program for scripts that start it in unusual surroundings: proves whose
  * malloc it has, allocates of every size, in threads and in a forked child, and says "ok".
  *
- *   prog_work NAME    NAME must occur in the path of the library that malloc comes from
- *   prog_work -       any malloc
+ *   prog_work NAME [nofork]    NAME must occur in the path of the library that malloc comes from
+ *   prog_work -                any malloc
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -57,14 +57,27 @@ static void check_library(const char *name)
 	}
 }
 
+static int fork_works(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		work(2);
+		_exit(0);
+	}
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0)
+		return 1;
+	fprintf(stderr, "prog_work: the child ended with status %#x\n", (unsigned)status);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t thread[4];
-	int status = -1;
-	pid_t pid;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: prog_work NAME\n");
+	if (argc != 2 && (argc != 3 || strcmp(argv[2], "nofork") != 0)) {
+		fprintf(stderr, "usage: prog_work NAME [nofork]\n");
 		return 2;
 	}
 	check_library(argv[1]);
@@ -78,15 +91,8 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	pid = fork();
-	if (pid == 0) {
-		work(2);
-		_exit(0);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-		fprintf(stderr, "prog_work: the child ended with status %#x\n", (unsigned)status);
+	if (argc == 2 && !fork_works())
 		return 1;
-	}
 	for (int i = 0; i < 4; i++)
 		pthread_join(thread[i], NULL);
 	printf("ok%s\n", getauxval(AT_SECURE) ? " secure" : "");

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # shell.sh: what the test_libc_*.sh scripts share. The runner sets HAK_TEST_PRELOAD (the library)
 # and HAK_TEST_FILES (where lib/ and prog/ were built).
 set -u -o pipefail

@@ -1,6 +1,7 @@
 #!/bin/bash
 # 120 preloaded libraries whose constructors and destructors allocate, before and after the
 # allocator in the order of preloading.
+# shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
 many=
 for i in {1..120}; do

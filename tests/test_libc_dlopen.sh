@@ -1,6 +1,7 @@
 #!/bin/bash
 # Libraries loaded late: many with thread-local storage, and the allocator itself by a program that
 # was started without it, also when little static thread-local storage is left.
+# shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
 program=$files/prog/prog_dlopen
 for i in {1..100}; do

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Without /proc and /sys, and in a root directory with nothing but the program and its libraries.
+# shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
 unshare -m true 2>/dev/null || skip "no mount namespaces here (not root)"
 

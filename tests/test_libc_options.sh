@@ -1,6 +1,7 @@
 #!/bin/bash
 # HAKMEM_* under the preload: a bad value and an unknown name are one line each, in every process;
 # HAKMEM_STATS=1 prints a table at exit.
+# shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
 one_line() { # one_line VARIABLE=VALUE NAME
 	local said

@@ -1,5 +1,6 @@
 #!/bin/bash
 # A program with more rights than its caller (set-group-id): works, and ignores HAKMEM_*.
+# shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
 program=${HAK_TEST_LINKED:?names prog_work linked with the library}
 [ -x "$program" ] || skip "there is no $program (only built for this project's library)"

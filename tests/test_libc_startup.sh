@@ -1,6 +1,7 @@
 #!/bin/bash
 # What the preload adds to /bin/true: resident memory (at most 320 KiB, page tables included in
 # what is shown) and system calls. Counts, not times: they do not depend on the machine's load.
+# shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
 calls_most=45
 resident_most=320

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Programs under ulimit -v from the shell, threads and a forked child included; a limit that is too
 # small for the program ends in its own message, not in a crash of the allocator.
+# shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
 for mib in 128 256 512 1024 1536 2048 4096; do
 	expect "ulimit -v $mib MiB" ok env LD_PRELOAD="$library" \
