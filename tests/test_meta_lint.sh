@@ -6,7 +6,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 fresh() {
-	rm -rf "$dir"/*
+	rm -rf "${dir:?}"/*
 	local room
 	for room in base policy numa segments tls api; do
 		mkdir -p "$dir/src/$room"
