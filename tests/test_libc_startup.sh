@@ -3,7 +3,7 @@
 # what is shown) and system calls. Counts, not times: they do not depend on the machine's load.
 # shellcheck source=tests/shell.sh
 . "$(dirname "$0")/shell.sh"
-calls_most=45
+calls_most=25
 resident_most=320
 
 resident() { # resident PRELOAD: the least of seven runs, "resident KIB tables KIB"
