@@ -1,0 +1,45 @@
+# tests/vm/thp.sh: what a small program with threads occupies under each mode of transparent huge
+# pages, in a guest. A huge page for every thread or size would make it many times larger.
+. ./guest.sh
+
+pages=/sys/kernel/mm/transparent_hugepage
+say "huge pages of this kernel at start: $(cat $pages/enabled)"
+# Let khugepaged look at everything many times a second, as a busy week would.
+echo 10 >$pages/khugepaged/scan_sleep_millisecs
+echo 10 >$pages/khugepaged/alloc_sleep_millisecs
+echo 100000 >$pages/khugepaged/pages_to_scan
+
+# occupied NAME COMMAND...: sets `value` and `huge` to what footprint prints.
+occupied() {
+	local what="$1" said
+	shift
+	said=$("$@" 2>/tmp/stderr) || fail "$what: $said $(cat /tmp/stderr)"
+	value=${said% *} huge=${said#* }
+	case $value$huge in
+	*[!0-9]*) fail "$what: printed '$said'" ;;
+	esac
+	say "$what: $value KiB, $huge of them in huge pages"
+}
+
+for stage in start hold sparse; do
+	echo never >$pages/enabled
+	occupied "$stage, never, glibc" plain ./footprint $stage
+	glibc=$value
+	occupied "$stage, never" hak ./footprint $stage
+	at_most "$stage, never: KiB (glibc $glibc)" "$value" $((glibc * 13 / 10 + 1024))
+	at_most "$stage, never: KiB in huge pages" "$huge" 0
+	limit=$((value * 13 / 10))
+
+	echo madvise >$pages/enabled
+	occupied "$stage, madvise" hak ./footprint $stage
+	at_most "$stage, madvise: KiB" "$value" $limit
+
+	echo always >$pages/enabled
+	occupied "$stage, always, glibc" plain ./footprint $stage
+	occupied "$stage, always" hak ./footprint $stage
+	at_most "$stage, always: KiB" "$value" $limit
+	occupied "$stage, always, khugepaged, glibc" plain ./footprint -k 3 $stage
+	occupied "$stage, always, khugepaged" hak ./footprint -k 3 $stage
+	at_most "$stage, always, khugepaged: KiB" "$value" $limit
+done
+finish
