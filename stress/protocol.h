@@ -15,6 +15,8 @@
 
 #include "segments/types.h"
 
+#include <sched.h>
+
 /* 0: nobody; else worker + 1. */
 typedef _Atomic(uint32_t) mark;
 
@@ -40,6 +42,21 @@ static inline void spin(size_t steps)
 {
 	for (; steps > 0; steps--)
 		__builtin_ia32_pause();
+}
+
+/*
+ * Every worker comes here before any goes on: a quiet moment that is cheaper
+ * than the end of a round. What a lost update left behind would soon be mended
+ * by the next thread, so it must be looked for after every few steps.
+ */
+static inline void meet(void)
+{
+	static _Atomic(unsigned) x_arrived; /* release and acquire: all see what all did */
+	unsigned mine = atomic_fetch_add_explicit(&x_arrived, 1, memory_order_acq_rel);
+	unsigned all = (mine / threads + 1) * threads;
+
+	while ((int)(load_acq(&x_arrived) - all) < 0)
+		sched_yield();
 }
 
 #endif

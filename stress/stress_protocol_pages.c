@@ -138,44 +138,12 @@ static void replace(struct worker *w, struct page *page)
 static void use(struct worker *w, struct page *page)
 {
 	check_taken(w, page);
-	if (random_chance(w, 3)) {
+	if (random_chance(w, 6)) {
 		replace(w, page);
 		return;
 	}
 	fill(page, random_chance(w, 30) ? page->total : 1 + (unsigned)random_below(w, page->total));
 	let_go(w, page);
-}
-
-static void work(struct worker *w)
-{
-	for (size_t n = effort(20000); n > 0 && keep_going(w); n--) {
-		struct page *page;
-
-		if (random_chance(w, 40)) {
-			page = load_rlx(&places[random_below(w, PAGES)]);
-			if (page == NULL || !page_take(page, name_of(w)))
-				continue;
-		} else {
-			unsigned c = kind_class(random_below(w, KINDS));
-
-			page = page_take_partial(0, c, name_of(w));
-			if (page == NULL)
-				continue;
-			if (page->size_class != c || !page_has_room(page))
-				fail("page %zu: not of the class or full", index_of(page));
-		}
-		use(w, page);
-	}
-}
-
-static void before(void)
-{
-	for (unsigned i = 0; i < PAGES; i++) {
-		struct page *page = make(main_worker());
-
-		store_rlx(&places[i], page);
-		let_go(main_worker(), page);
-	}
 }
 
 static bool has_enough_room(const struct page *page)
@@ -197,6 +165,8 @@ static void check_partial(void)
 		if (set != load_rlx(&nodes[0].x_partial[c]))
 			fail("%u pages of class %u are counted as partial, %u are",
 				load_rlx(&nodes[0].x_partial[c]), c, set);
+		if (set != 0 && load_rlx(&region->x_partial_words[c]) == 0)
+			fail("%u pages of class %u have a bit, and no hint leads to them", set, c);
 	}
 	for (unsigned i = 0; i < PAGES; i++) {
 		struct page *page = load_rlx(&places[i]);
@@ -208,6 +178,51 @@ static void check_partial(void)
 		if (has_enough_room(page) && !(word >> index % 64 & 1))
 			fail("page %zu has room for %u blocks and no bit", index,
 				page->total - load_rlx(&page->x_used));
+	}
+}
+
+static void step(struct worker *w)
+{
+	struct page *page;
+
+	if (random_chance(w, 40)) {
+		page = load_rlx(&places[random_below(w, PAGES)]);
+		if (page == NULL || !page_take(page, name_of(w)))
+			return;
+	} else {
+		unsigned c = kind_class(random_below(w, KINDS));
+
+		page = page_take_partial(0, c, name_of(w));
+		if (page == NULL)
+			return;
+		if (page->size_class != c || !page_has_room(page))
+			fail("page %zu: not of the class or full", index_of(page));
+	}
+	use(w, page);
+}
+
+/* Mostly a few steps between quiet moments, at times many. */
+static void work(struct worker *w)
+{
+	for (size_t n = effort(400); n > 0; n--) {
+		size_t most = random_chance(w, 5) ? 500 : 16;
+
+		for (size_t steps = 1 + random_below(w, most); steps > 0; steps--)
+			step(w);
+		meet();
+		if (w->id == 0)
+			check_partial();
+		meet();
+	}
+}
+
+static void before(void)
+{
+	for (unsigned i = 0; i < PAGES; i++) {
+		struct page *page = make(main_worker());
+
+		store_rlx(&places[i], page);
+		let_go(main_worker(), page);
 	}
 }
 

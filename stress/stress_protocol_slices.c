@@ -1,16 +1,14 @@
 /*
  * stress_protocol_slices: the pool of slices alone [S1] [S2]. Threads claim and
- * free spans of 1 to 32 slices, one of them purges all the time and the others
- * now and then. No slice may have two owners, a span that is said to be zero is
- * zero, what its owner wrote stays until the free, and when all are quiet every
- * slice is back and every hint leads to it.
+ * free spans of 1 to 32 slices and purge meanwhile, one of them often. No slice
+ * may have two owners, a span that is said to be zero is zero, what its owner
+ * wrote stays until the free, and when all are quiet every slice is accounted
+ * for and a hint leads to each that is free.
  */
 #include "protocol.h"
 
 #include "segments/map.h"
 #include "segments/span.h"
-
-#include <string.h>
 
 enum {
 	HELD = 24, /* spans of one thread */
@@ -25,9 +23,13 @@ struct held {
 	uint64_t tag;
 };
 
+struct bundle {
+	size_t count;
+	struct held held[HELD];
+};
+
 static mark owners[REGIONS][REGION_SLICES];
 static struct region *_Atomic regions[REGIONS];
-static _Atomic(unsigned) working;
 
 static mark *owner_of(const struct page *page)
 {
@@ -84,7 +86,7 @@ static void claim(struct worker *w, struct held *s)
 	unsigned align = random_chance(w, 80) ? 1 : 1u << random_below(w, 6);
 	bool zero;
 
-	if (random_chance(w, 5))
+	if (random_chance(w, 10))
 		slices = 1 + (unsigned)random_below(w, GRANULE_SLICES);
 	s->page = span_claim(0, slices, align, &zero);
 	if (s->page == NULL)
@@ -127,82 +129,94 @@ static void release(struct worker *w, const struct held *s)
 	span_free(s->page);
 }
 
-static void use_spans(struct worker *w)
-{
-	struct held held[HELD];
-	size_t count = 0;
-
-	for (size_t n = effort(1000); n > 0 && keep_going(w); n--) {
-		if (random_chance(w, 2))
-			span_purge(0, random_below(w, 8 * MIB));
-		if (count < HELD && (count == 0 || random_chance(w, 52))) {
-			claim(w, &held[count++]);
-		} else {
-			size_t i = random_below(w, count);
-
-			release(w, &held[i]);
-			held[i] = held[--count];
-		}
-	}
-	while (count > 0)
-		release(w, &held[--count]);
-}
-
-static void work(struct worker *w)
-{
-	if (w->id == 0 && threads > 1) {
-		/* Not at once again: some of what is freed must be claimed while it is dirty. */
-		while (load_rlx(&working) > 0) {
-			span_purge(0, random_size(w, 1, 64 * MIB));
-			spin(random_below(w, 4000));
-		}
-		return;
-	}
-	use_spans(w);
-	sub_rlx(&working, 1);
-}
-
-static void before(void)
-{
-	hak_option_set("purge_bytes", "2M");
-	store_rlx(&working, threads > 1 ? threads - 1 : 1);
-}
-
+/*
+ * All threads are quiet, and some hold spans. A claim that finds nothing clears
+ * a hint while others free.
+ */
 static void check_granule(struct region *r, size_t g, uint64_t *free, uint64_t *dirty)
 {
 	uint64_t word = load_rlx(&r->x_slices[g]), bit = (uint64_t)1 << (g % 64);
+	uint64_t pool = word & SLICES_ALL, resident = word >> SLICES_DIRTY_SHIFT;
 
-	if (word == 0 && g >= load_rlx(&r->x_committed))
-		return;
-	if ((word & SLICES_ALL) != SLICES_ALL)
-		fail("granule %zu: all slices were freed, %08x are in the pool", g, (uint32_t)word);
-	if (!(load_rlx(&r->x_has_free[g / 64]) & bit))
+	if (resident & ~pool)
+		fail("granule %zu: %08x are dirty, of which only %08x are in the pool", g,
+			(uint32_t)resident, (uint32_t)pool);
+	if (pool && !(load_rlx(&r->x_has_free[g / 64]) & bit))
 		fail("granule %zu: no hint leads to its free slices", g);
-	if (word >> SLICES_DIRTY_SHIFT && !(load_rlx(&r->x_has_dirty[g / 64]) & bit))
+	if (resident && !(load_rlx(&r->x_has_dirty[g / 64]) & bit))
 		fail("granule %zu: no hint leads to its dirty slices", g);
-	*free += GRANULE_SLICES;
-	*dirty += (uint64_t)__builtin_popcountll(word >> SLICES_DIRTY_SHIFT);
+	*free += (uint64_t)__builtin_popcountll(pool);
+	*dirty += (uint64_t)__builtin_popcountll(resident);
 }
 
-static void after(void)
+/* Returns the slices that are not in the pool. */
+static uint64_t check_pool(void)
 {
-	uint64_t dirty = 0;
+	uint64_t dirty = 0, owned = 0;
 	struct region *r = load_acq(&nodes[0].x_regions[REGION_SPANS]);
 
 	for (; r != NULL; r = load_acq(&r->x_next)) {
-		uint64_t free = 0;
+		uint64_t free = 0, committed = load_rlx(&r->x_committed);
 
-		for (size_t g = 0; g < REGION_GRANULES; g++)
+		for (size_t g = 0; g < committed; g++)
 			check_granule(r, g, &free, &dirty);
 		if (load_rlx(&r->x_room) != free)
 			fail("%u slices are counted as free, %llu are", load_rlx(&r->x_room),
 				(unsigned long long)free);
+		owned += committed * GRANULE_SLICES - free;
 	}
 	/* The other kind of region is not used here. */
 	if (load_rlx(&nodes[0].x_dirty_bytes) != dirty * SLICE_BYTES)
 		fail("%llu bytes are counted as dirty, %llu are",
 			(unsigned long long)load_rlx(&nodes[0].x_dirty_bytes),
 			(unsigned long long)(dirty * SLICE_BYTES));
+	return owned;
+}
+
+static void step(struct worker *w, struct bundle *b)
+{
+	if (random_chance(w, w->id == 0 ? 20 : 2))
+		span_purge(0, random_size(w, 1, 64 * MIB));
+	if (b->count < HELD && (b->count == 0 || random_chance(w, 52))) {
+		claim(w, &b->held[b->count++]);
+	} else {
+		size_t i = random_below(w, b->count);
+
+		release(w, &b->held[i]);
+		b->held[i] = b->held[--b->count];
+	}
+}
+
+/* Mostly a few steps between quiet moments, at times many. */
+static void work(struct worker *w)
+{
+	struct bundle b = {.count = 0};
+
+	for (size_t n = effort(200); n > 0; n--) {
+		size_t most = random_chance(w, 5) ? 100 : 10;
+
+		for (size_t steps = 1 + random_below(w, most); steps > 0; steps--)
+			step(w, &b);
+		meet();
+		if (w->id == 0)
+			check_pool();
+		meet();
+	}
+	while (b.count > 0)
+		release(w, &b.held[--b.count]);
+}
+
+static void before(void)
+{
+	hak_option_set("purge_bytes", "2M");
+}
+
+static void after(void)
+{
+	uint64_t owned = check_pool();
+
+	if (owned != 0)
+		fail("all slices were freed, %llu are not in the pool", (unsigned long long)owned);
 }
 
 const struct program program = {
