@@ -74,20 +74,44 @@ static void drain_once(void)
 	store_rlx(&x_made, 2);
 }
 
-static void measure_sent(unsigned batch, enum row sent, enum row drained)
+static void drain_always(void)
 {
-	uint64_t before = load_rlx(&tls_heap->x_sent_blocks);
+	heap_drain(tls_heap);
+}
+
+static const struct sending {
+	size_t stash_bytes;
+	enum row sent, drained, busy;
+} sendings[] = {
+	{0, FREE_SENT_1, DRAIN_1, FREE_BUSY_1},
+	{8 * BLOCK_SIZE, FREE_SENT_8, DRAIN_8, FREE_BUSY_8},
+	{64 * BLOCK_SIZE, FREE_SENT_64, DRAIN_64, FREE_BUSY_64},
+};
+
+/* The partner makes blocks; from here on they are sent as `s` says. */
+static void prepare(const struct sending *s)
+{
 	store_rlx(&x_made, 0);
 	partner_start(make_once);
 	partner_stop();
-	store_rlx(&options.x_stash_bytes, batch == 1 ? 0 : batch * BLOCK_SIZE);
+	store_rlx(&options.x_stash_bytes, s->stash_bytes);
 	tls_heap->stash_credit = BLOCKS + 1;
-	record(sent, free_blocks(), BLOCKS);
-	if (load_rlx(&tls_heap->x_sent_blocks) - before != BLOCKS)
-		bench_die("%d blocks of another thread were freed, not all were sent", BLOCKS);
+}
+
+static void measure_sent(const struct sending *s)
+{
+	uint64_t before = load_rlx(&tls_heap->x_sent_blocks);
+	prepare(s);
+	record(s->sent, free_blocks(), BLOCKS);
 	partner_start(drain_once);
 	partner_stop();
-	record(drained, drain_cycles, BLOCKS);
+	record(s->drained, drain_cycles, BLOCKS);
+	prepare(s);
+	beside(drain_always, free_blocks, s->busy, BLOCKS, 2);
+	partner_start(drain_once);
+	partner_stop();
+	if (load_rlx(&tls_heap->x_sent_blocks) - before != 2 * BLOCKS)
+		bench_die("%d blocks of another thread were freed, not all were sent", 2 * BLOCKS);
 }
 
 /* ---- Two lines of a descriptor ---- */
@@ -121,9 +145,9 @@ static void measure_lines(void)
 	store_rlx(&x_watched, block_page(block));
 	record(PAIR, run_pairs(), BLOCKS);
 	if (has_partner) {
-		if (beside(read_first, run_pairs, PAIR_FIRST, BLOCKS))
+		if (beside(read_first, run_pairs, PAIR_FIRST, BLOCKS, BLOCKS / 10))
 			record(READ_FIRST, partner_cycles(), partner_steps());
-		if (beside(read_second, run_pairs, PAIR_SECOND, BLOCKS))
+		if (beside(read_second, run_pairs, PAIR_SECOND, BLOCKS, BLOCKS / 10))
 			record(READ_SECOND, partner_cycles(), partner_steps());
 	}
 	block_free(block);
@@ -209,7 +233,7 @@ static void measure_take(void)
 		page_let_go(page_take_partial(0, page_class, (uintptr_t)tls_heap));
 	record(TAKE_PARTIAL, stamp() - begin, PAIRS);
 	if (has_partner)
-		beside(take_one, run_take, TAKE_TWO, PAIRS);
+		beside(take_one, run_take, TAKE_TWO, PAIRS, PAIRS / 10);
 }
 
 /* ---- Spans ---- */
@@ -266,7 +290,7 @@ static void measure_spans(void)
 	free_spans();
 	record(SPAN_PAIR, run_span_pairs(), PAIRS);
 	if (has_partner)
-		beside(span_pair, run_span_pairs, SPAN_PAIR_TWO, PAIRS);
+		beside(span_pair, run_span_pairs, SPAN_PAIR_TWO, PAIRS, PAIRS / 10);
 }
 
 /* A whole granule, resident. */
@@ -319,7 +343,7 @@ static void measure_heaps(void)
 {
 	record(HEAP, run_heap_pairs(), PAIRS);
 	if (has_partner)
-		beside(heap_pair, run_heap_pairs, HEAP_TWO, PAIRS);
+		beside(heap_pair, run_heap_pairs, HEAP_TWO, PAIRS, PAIRS / 10);
 }
 
 /* ---- From an address to its descriptor ---- */
@@ -394,21 +418,22 @@ static void measure_lookups(void)
 	record(LOOKUP_FLUSHED, run_lookups(by_map, FLUSHED, FLUSHED), FLUSHED);
 }
 
-static void run_round(void)
+/* What is compared closely does not always come in the same order. */
+static void run_round(uint64_t round)
 {
 	measure_free_own();
-	if (has_partner) {
-		measure_sent(1, FREE_SENT_1, DRAIN_1);
-		measure_sent(8, FREE_SENT_8, DRAIN_8);
-		measure_sent(64, FREE_SENT_64, DRAIN_64);
-	}
+	for (uint64_t i = 0; has_partner && i < COUNT_OF(sendings); i++)
+		measure_sent(&sendings[(i + round) % COUNT_OF(sendings)]);
 	measure_lines();
 	measure_nobody_free();
 	measure_take();
 	measure_spans();
 	span_purge(0, SIZE_LIMIT);
-	measure_madvise();
+	if (round % 2)
+		measure_madvise();
 	measure_purge();
+	if (round % 2 == 0)
+		measure_madvise();
 	measure_heaps();
 	measure_lookups();
 }
@@ -427,7 +452,7 @@ int main(int argc, char **argv)
 	make_pages();
 	make_addresses();
 	for (uint64_t i = 0; i < rounds; i++) {
-		run_round();
+		run_round(i);
 		next_round();
 	}
 	rows_print();

@@ -116,7 +116,7 @@ uint64_t partner_cycles(void)
 	return last_cycles;
 }
 
-bool beside(job *run, uint64_t (*work)(void), enum row row, uint64_t units)
+bool beside(job *run, uint64_t (*work)(void), enum row row, uint64_t units, uint64_t least)
 {
 	uint64_t before, cycles;
 	bool ran;
@@ -124,7 +124,7 @@ bool beside(job *run, uint64_t (*work)(void), enum row row, uint64_t units)
 	partner_start(run);
 	before = partner_steps();
 	cycles = work();
-	ran = partner_steps() - before >= units / 10;
+	ran = partner_steps() - before >= least;
 	partner_stop();
 	if (ran)
 		record(row, cycles, units);

@@ -21,6 +21,9 @@
 	X(FREE_SENT_1, FREE_OWN, "free into another's page, each sent at once")                    \
 	X(FREE_SENT_8, FREE_OWN, "  sent in batches of 8")                                         \
 	X(FREE_SENT_64, FREE_OWN, "  sent in batches of 64")                                       \
+	X(FREE_BUSY_1, FREE_OWN, "  while the owner drains all the time, each sent at once")       \
+	X(FREE_BUSY_8, FREE_OWN, "  the same in batches of 8")                                     \
+	X(FREE_BUSY_64, FREE_OWN, "  the same in batches of 64")                                   \
 	X(DRAIN_1, FREE_OWN, "drain a block, each sent at once")                                   \
 	X(DRAIN_8, FREE_OWN, "  sent in batches of 8")                                             \
 	X(DRAIN_64, FREE_OWN, "  sent in batches of 64")                                           \
@@ -86,8 +89,8 @@ uint64_t partner_cycles(void);
 
 /*
  * Runs `units` of work while the partner does its job. Recorded if the partner
- * got on meanwhile, at a tenth of our pace at least.
+ * did `least` steps meanwhile: on a busy machine it may not have run at all.
  */
-bool beside(job *run, uint64_t (*work)(void), enum row row, uint64_t units);
+bool beside(job *run, uint64_t (*work)(void), enum row row, uint64_t units, uint64_t least);
 
 #endif
