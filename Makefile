@@ -3,12 +3,12 @@
 #   make                 build/libhakmem.so and build/libhakmem.a
 #   make check           everything a change must pass (under 15 minutes)
 #   make check-all       + servers, sanitizers x compilers, emulated machines
-#   make stress          the stress programs (BUILD=debug|tiny|asan|tsan|ubsan, STRESS_S=seconds)
+#   make stress          the stress programs (BUILD=…, STRESS_S=seconds)
 #   make bench           all allocators side by side; bench-quick in 3 minutes
 #   make instructions    the fast path, counted by callgrind
 #   make lint symbols    layering, static analysis, exported names
 #
-# CC=gcc|clang  BUILD=release|debug|tiny|asan|tsan|ubsan
+# CC=gcc|clang  BUILD=release|debug|tiny|asan|tsan|ubsan|tsan-tiny
 
 CC := gcc
 BUILD := release
@@ -17,7 +17,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-MODES := release debug tiny asan tsan ubsan
+MODES := release debug tiny asan tsan ubsan tsan-tiny
 ifeq ($(filter $(BUILD),$(MODES)),)
 $(error BUILD=$(BUILD) is not one of: $(MODES))
 endif
@@ -40,7 +40,9 @@ MODE_tiny := -O1 -DHAK_DEBUG=1 -DHAK_TINY=1
 MODE_asan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -fsanitize=address -fno-omit-frame-pointer
 MODE_tsan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -DHAK_TSAN=1 -fsanitize=thread -fno-builtin
 MODE_ubsan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -fsanitize=undefined -fno-sanitize-recover=all
-SANITIZED := $(filter $(BUILD),asan tsan ubsan)
+# Small limits make rare races common.
+MODE_tsan-tiny := $(MODE_tsan) -DHAK_TINY=1
+SANITIZED := $(filter $(BUILD),asan tsan ubsan tsan-tiny)
 
 CFLAGS := $(COMMON) $(MODE_$(BUILD))
 LDFLAGS := $(filter -fsanitize=%,$(MODE_$(BUILD)))

@@ -84,7 +84,8 @@ HAK_API hak_heap *hak_heap_create(void);
 HAK_API void *hak_heap_alloc(hak_heap *heap, size_t size, size_t alignment, unsigned flags);
 
 /*
- * Frees the heap and every block in it. No other thread may be using the heap
+ * Frees the heap and every block in it; not blocks that hak_realloc has moved,
+ * which are the default heap's. No other thread may be using the heap
  * or any of its blocks. NULL is ignored.
  */
 HAK_API void hak_heap_destroy(hak_heap *heap);

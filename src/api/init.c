@@ -6,8 +6,10 @@
 #include "api/stats.h"
 #include "base/options.h"
 #include "numa/topology.h"
+#include "tls/first_class.h"
 #include "tls/thread.h"
 
+#include <pthread.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 		options_parse(environment);
 	topology_init();
 	thread_init();
+	pthread_atfork(NULL, NULL, lease_forked);
 }
 
 __attribute__((destructor)) static void finish(void)

@@ -44,7 +44,7 @@ static void add_page(struct walk *w, struct page *page)
 		add_small(w, page);
 	} else if (owner == OWNER_CACHED) {
 		w->cached_mid += bytes;
-	} else if ((owner == OWNER_MID || owner == OWNER_KEPT) && bytes <= MID_MAX) {
+	} else if (owner == OWNER_MID || owner == (OWNER_MID | OWNER_KEPT)) {
 		struct usage *u = &w->class[class_of(bytes)];
 		u->pages++;
 		u->blocks++;
@@ -78,11 +78,14 @@ static void walk_node(struct walk *w, unsigned node)
 /* Returns the number of blocks on their way; their bytes are in s->queued. */
 static uint64_t add_heaps(struct hak_stats *s)
 {
-	uint64_t queued_blocks = 0;
+	uint64_t queued_blocks = load_rlx(&orphans.x_blocks);
 	unsigned count = heap_count();
 	s->heaps = count;
+	s->queued = load_rlx(&orphans.x_bytes);
 	for (unsigned i = 0; i < count; i++) {
 		struct heap *h = heap_at(i);
+		if (!h)
+			continue;
 		s->heaps_live += load_rlx(&h->x_state) == HEAP_LIVE;
 		/* Sums of all heaps: what one sent, any other may have freed. */
 		s->queued += load_rlx(&h->x_sent_bytes) - load_rlx(&h->x_freed_bytes);
@@ -159,7 +162,8 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 	X(cached)                                                                                  \
 	X(pooled)                                                                                  \
 	X(queued)                                                                                  \
-	X(mapped) X(reserved) X(metadata) X(heaps) X(heaps_live) X(spans_claimed) X(spans_freed)   \
+	X(mapped)                                                                                  \
+	X(reserved) X(metadata) X(heaps) X(heaps_live) X(spans_claimed) X(spans_freed)             \
 		X(pages_released) X(pages_taken) X(remote_batches) X(remote_blocks) X(purge_calls) \
 			X(purged) X(map_calls) X(whales) X(whale_bytes)
 

@@ -18,6 +18,9 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
+/* The kernel may ask to try again; not for ever. */
+#define PURGE_TRIES 16
+
 struct os_counters os_counters;
 
 static void count_map_call(void)
@@ -103,10 +106,12 @@ bool os_commit(void *start, size_t bytes)
 bool os_purge(void *start, size_t bytes)
 {
 	add_rlx(&os_counters.x_purge_calls, 1);
-	int r;
-	do
+	int r = -1;
+	for (unsigned tries = 0; r != 0 && tries < PURGE_TRIES; tries++) {
 		r = madvise(start, bytes, MADV_DONTNEED);
-	while (r != 0 && errno == EAGAIN);
+		if (r != 0 && errno != EAGAIN)
+			break;
+	}
 	if (r != 0)
 		return false;
 	add_rlx(&os_counters.x_purged, bytes);
@@ -133,17 +138,17 @@ bool os_grow_in_place(void *start, size_t old_bytes, size_t new_bytes)
 	return mremap(start, old_bytes, new_bytes, 0) != MAP_FAILED;
 }
 
-bool os_move_pages(void *from, size_t bytes, void *to)
+void *os_move_pages(void *from, size_t bytes)
 {
 	count_map_call();
-	return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) !=
-	       MAP_FAILED;
+	void *to = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	return to == MAP_FAILED ? NULL : to;
 }
 
-bool os_move_mapping(void *from, size_t bytes, void *to)
+bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes)
 {
 	count_map_call();
-	return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
+	return mremap(from, bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
 }
 
 unsigned os_cpu(void)

@@ -46,12 +46,17 @@ void os_no_huge(void *start, size_t bytes);
 bool os_grow_in_place(void *start, size_t old_bytes, size_t new_bytes);
 
 /*
- * Moves the pages of [from, from + bytes) over those at `to`, which is mapped
- * by the caller. os_move_pages leaves `from` mapped and empty; os_move_mapping
- * unmaps it.
+ * Moves the pages of [from, from + bytes) to an address of the kernel's choice,
+ * which is returned; `from` stays mapped and empty. NULL when it cannot be done.
  */
-bool os_move_pages(void *from, size_t bytes, void *to);
-bool os_move_mapping(void *from, size_t bytes, void *to);
+void *os_move_pages(void *from, size_t bytes);
+
+/*
+ * Moves a whole mapping onto [to, to + new_bytes), which is mapped by the
+ * caller, and lets it grow to that size; `from` is unmapped. After a failure
+ * `from` is as before, and what is at `to` is unknown: do not touch it again.
+ */
+bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes);
 
 /* The CPU this thread runs on. */
 unsigned os_cpu(void);

@@ -95,7 +95,7 @@ static void partial_set(struct region *r, size_t index, unsigned c)
 	if ((load_sc(x_word) & bit) || (or_sc(x_word, bit) & bit)) /* [P2] */
 		return;
 	add_rlx(&nodes[r->node].x_partial[c], 1);
-	or_sc(&r->x_partial_words[c], (uint64_t)1 << (word / PARTIAL_STRIDE));
+	or_sc(&r->x_partial_words[c], (uint64_t)1 << (word / PARTIAL_STRIDE)); /* [S4] */
 }
 
 /* True for the one caller that found the bit set. */
@@ -166,7 +166,7 @@ static struct page *scan_region(struct region *r, unsigned c, uintptr_t owner)
 			if (page)
 				return page;
 		}
-		/* Empty: forget it, unless a bit was set meanwhile. */
+		/* Empty: forget it, unless a bit was set meanwhile [S4]. */
 		and_sc(&r->x_partial_words[c], ~((uint64_t)1 << stride));
 		for (size_t word = from; word < to; word++)
 			if (load_sc(&r->x_partial[c][word]))

@@ -24,7 +24,7 @@ struct batch {
 static size_t batch_take(struct batch *b, size_t g)
 {
 	struct region *r = b->region;
-	uint64_t word = load_rlx(&r->x_slices[g]);
+	uint64_t word = load_sc(&r->x_slices[g]); /* [S3] */
 	uint64_t dirty;
 	do {
 		dirty = word & (word >> SLICES_DIRTY_SHIFT) & SLICES_ALL;
@@ -49,20 +49,23 @@ static void publish(struct batch *b, bool purged)
 			add_rlx(&nodes[r->node].x_dirty_bytes,
 				(uint64_t)__builtin_popcountl(word) * SLICE_BYTES);
 			word |= word << SLICES_DIRTY_SHIFT;
-			or_sc(&r->x_has_dirty[g / 64], bit);
 		}
-		or_sc(&r->x_slices[g], word); /* [S2] */
+		or_sc(&r->x_slices[g], word); /* [S2] [S3] */
+		if (!purged)
+			or_sc(&r->x_has_dirty[g / 64], bit);
 		if (!(load_sc(&r->x_has_free[g / 64]) & bit))
 			or_sc(&r->x_has_free[g / 64], bit);
 	}
 	b->count = 0;
 }
 
-/* madvise over every maximal run of the batch; runs cross granules. */
-static bool batch_flush(struct batch *b)
+/*
+ * madvise over every maximal run of the batch; runs cross granules. Stops at
+ * the first failure: what cannot be purged (locked memory) is all alike.
+ */
+static bool batch_purge(struct batch *b)
 {
 	uintptr_t from = 0, to = 0;
-	bool ok = true;
 	for (size_t i = 0; i < b->count; i++) {
 		uintptr_t base = b->region->base + b->granule[i] * GRANULE_BYTES;
 		for (uint32_t left = b->mask[i]; left;) {
@@ -71,14 +74,20 @@ static bool batch_flush(struct batch *b)
 			unsigned length = rest ? (unsigned)__builtin_ctz(rest) : GRANULE_SLICES;
 			uintptr_t start = base + first * SLICE_BYTES;
 			if (start != to) {
-				ok = (from == to || os_purge((void *)from, to - from)) && ok;
+				if (from != to && !os_purge((void *)from, to - from))
+					return false;
 				from = start;
 			}
 			to = start + length * SLICE_BYTES;
 			left &= (uint32_t) ~((((uint64_t)1 << length) - 1) << first);
 		}
 	}
-	ok = (from == to || os_purge((void *)from, to - from)) && ok;
+	return from == to || os_purge((void *)from, to - from);
+}
+
+static bool batch_flush(struct batch *b)
+{
+	bool ok = batch_purge(b);
 	publish(b, ok);
 	return ok;
 }
@@ -109,9 +118,11 @@ size_t span_purge(unsigned node, size_t bytes)
 	bool ok = true;
 	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
 		struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-		for (; r && taken < bytes && ok; r = load_acq(&r->x_next))
+		for (; r && taken < bytes && ok; r = load_acq(&r->x_next)) /* [R1] */
 			taken += purge_region(r, bytes - taken, &ok);
 	}
+	/* Where purging fails, it is not tried again until much more has been freed. */
+	store_rlx(&nodes[node].x_purge_floor, ok ? 0 : load_rlx(&nodes[node].x_dirty_bytes));
 	return ok ? taken : 0;
 }
 
@@ -119,7 +130,7 @@ void pool_trim(unsigned node)
 {
 	size_t most = load_rlx(&options.x_purge_bytes);
 	size_t dirty = load_rlx(&nodes[node].x_dirty_bytes);
-	if (likely(dirty <= most))
+	if (likely(dirty <= most + load_rlx(&nodes[node].x_purge_floor)))
 		return;
 	int saved = errno;
 	span_purge(node, dirty - most / 2);

@@ -25,7 +25,7 @@ struct region *_Atomic region_map[REGION_MAP_ENTRIES];
 #define CHUNK_BYTES_MAX (32 * GRANULE_BYTES)
 #define CHUNK_SHARE 16 /* of the address space limit */
 
-struct region *region_window(const void *p)
+struct region *region_window(const void *p, unsigned node)
 {
 	struct region *_Atomic *entry = &region_map[(uintptr_t)p >> REGION_SHIFT];
 	struct region *found = load_acq(entry); /* [M1] */
@@ -35,6 +35,7 @@ struct region *region_window(const void *p)
 	if (!r)
 		return NULL;
 	r->base = align_down((uintptr_t)p, REGION_BYTES);
+	r->node = (uint8_t)node;
 	if (cas_acq_rel(entry, &found, r)) /* [M1] */
 		return r;
 	os_unmap(r, sizeof *r);
@@ -42,9 +43,9 @@ struct region *region_window(const void *p)
 }
 
 /* Called by the one thread that reserved the address space it stands for. */
-static void region_list(struct region *r, unsigned node, enum region_kind kind)
+static void region_list(struct region *r, enum region_kind kind)
 {
-	r->node = (uint8_t)node;
+	unsigned node = r->node;
 	r->kind = (uint8_t)kind;
 	struct region *first = load_rlx(&nodes[node].x_regions[kind]);
 	do
@@ -98,15 +99,15 @@ static struct region *reserve_region(unsigned node, enum region_kind kind, struc
 	if (!base)
 		return NULL;
 	struct region *other = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-	struct region *r = other == newest ? region_window(base) : NULL;
+	struct region *r = other == newest ? region_window(base, node) : NULL;
 	if (!r) {
 		os_unmap(base, REGION_BYTES);
 		return other == newest ? NULL : other;
 	}
 	os_no_huge(base, REGION_BYTES);
 	store_rlx(&r->x_limit, (uint32_t)REGION_GRANULES);
-	add_rlx(&nodes[node].x_reserved, REGION_BYTES);
-	region_list(r, node, kind);
+	add_rlx(&nodes[r->node].x_reserved, REGION_BYTES);
+	region_list(r, kind);
 	return r;
 }
 
@@ -127,7 +128,7 @@ static struct region *reserve_chunk(unsigned node)
 	}
 	if (!p)
 		return NULL;
-	struct region *r = region_window(p);
+	struct region *r = region_window(p, node);
 	if (!r) {
 		os_unmap(p, bytes);
 		return NULL;
@@ -136,7 +137,7 @@ static struct region *reserve_chunk(unsigned node)
 	uint32_t none = 0;
 	if (cas_rlx(&r->x_limit, &none, 1)) {
 		store_rlx(&r->x_committed, 1);
-		region_list(r, node, REGION_SPANS);
+		region_list(r, REGION_SPANS);
 	}
 	add_rlx(&nodes[r->node].x_reserved, bytes);
 	publish_granules(r, ((uintptr_t)p - r->base) / GRANULE_BYTES, bytes / GRANULE_BYTES);
@@ -145,16 +146,18 @@ static struct region *reserve_chunk(unsigned node)
 
 bool region_grow(unsigned node, enum region_kind kind, size_t granules)
 {
-	struct region *newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-	struct region *r = newest;
-	enum committed c = r ? commit(r, granules) : FULL;
-	if (c == FULL) {
-		r = reserve_region(node, kind, newest);
-		if (r)
+	enum committed c;
+	struct region *r;
+	/* Each turn but the last means that another thread listed a region. */
+	do {
+		struct region *newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+		r = newest;
+		c = r ? commit(r, granules) : FULL;
+		if (c == FULL && (r = reserve_region(node, kind, newest)))
 			c = commit(r, granules);
-		else if (kind == REGION_SPANS && (r = reserve_chunk(node)))
-			c = COMMITTED;
-	}
+	} while (c == FULL && r);
+	if (!r && kind == REGION_SPANS && (r = reserve_chunk(node)))
+		c = COMMITTED;
 	/* The next search begins where there is room. */
 	if (c == COMMITTED)
 		store_rel(&nodes[node].x_hint[kind], r); /* [R1] */

@@ -14,7 +14,10 @@
  */
 bool region_grow(unsigned node, enum region_kind kind, size_t granules);
 
-/* The descriptor window of an address, made when there is none. NULL: no memory. */
-struct region *region_window(const void *p);
+/*
+ * The descriptor window of an address, made for the node when there is none.
+ * NULL: no memory.
+ */
+struct region *region_window(const void *p, unsigned node);
 
 #endif

@@ -19,6 +19,7 @@
 #include "segments/region.h"
 
 #include <errno.h>
+#include <limits.h>
 
 /* Whales fall back to mappings of their own, so they need not insist. */
 #define GROW_TRIES 4
@@ -61,7 +62,7 @@ static uint32_t candidates(uint64_t word, bool dirty)
 	return dirty ? pool & resident : pool;
 }
 
-/* Forgets a granule that a hint names for nothing. */
+/* Forgets a granule that a hint names for nothing [S3]. */
 static void clear_hint(
 	_Atomic(uint64_t) *x_hint, _Atomic(uint64_t) *x_slices, uint64_t bit, bool dirty)
 {
@@ -117,13 +118,13 @@ static struct page *claim_in_region(struct region *r, const struct request *q, b
 }
 
 /* Where the last search ended, then the newest regions. */
-static struct page *search(unsigned node, const struct request *q, bool *zero)
+static struct page *search(unsigned node, const struct request *q, unsigned most, bool *zero)
 {
 	struct node *n = &nodes[node];
 	struct region *hint = load_acq(&n->x_hint[REGION_SPANS]); /* [R1] */
 	struct page *page = hint ? claim_in_region(hint, q, zero) : NULL;
 	struct region *r = load_acq(&n->x_regions[REGION_SPANS]); /* [R1] */
-	for (unsigned tries = 0; !page && r && tries < SEARCH_REGIONS;) {
+	for (unsigned tries = 0; !page && r && tries < most;) {
 		if (r != hint && load_rlx(&r->x_room) >= q->slices) {
 			page = claim_in_region(r, q, zero);
 			if (page)
@@ -135,29 +136,30 @@ static struct page *search(unsigned node, const struct request *q, bool *zero)
 	return page;
 }
 
-static struct page *claim(unsigned node, struct request *q, bool *zero)
+static struct page *claim(unsigned node, struct request *q, unsigned most, bool *zero)
 {
 	struct page *page = NULL;
 	if (load_rlx(&nodes[node].x_dirty_bytes) >= q->slices * SLICE_BYTES) {
 		q->dirty = true;
-		page = search(node, q, zero);
+		page = search(node, q, most, zero);
 		q->dirty = false;
 	}
-	return page ? page : search(node, q, zero);
+	return page ? page : search(node, q, most, zero);
 }
 
 struct page *span_claim(unsigned node, unsigned slices, unsigned align_slices, bool *zero)
 {
 	struct request q = {.slices = slices, .starts = align_bits(align_slices)};
 	struct page *page;
-	/* When others take what was grown, they have made progress: once more. When
-	 * nothing could be grown, they may have taken the last and left some. */
-	for (bool grown = true; !(page = claim(node, &q, zero));
-		grown = region_grow(node, REGION_SPANS, 1)) {
-		if (!grown) {
-			errno = ENOMEM;
-			return NULL;
-		}
+	/* When others take what was grown, they have made progress: once more. */
+	do
+		page = claim(node, &q, SEARCH_REGIONS, zero);
+	while (!page && region_grow(node, REGION_SPANS, 1));
+	if (!page)
+		page = claim(node, &q, UINT_MAX, zero); /* everywhere, before giving up */
+	if (!page) {
+		errno = ENOMEM;
+		return NULL;
 	}
 	ASSERT(load_rlx(&page->x_owner) == OWNER_NONE);
 	add_rlx(&nodes[node].x_spans_claimed, 1);
@@ -212,7 +214,7 @@ static bool granule_claim(struct region *r, size_t g, bool *zero)
 	return false;
 }
 
-/* All or nothing; what was won before a failure goes back as it was found. */
+/* All or nothing; what was won before a failure goes back, dirty if some of it was. */
 static bool granules_claim_from(struct region *r, size_t from, size_t count, bool *zero)
 {
 	*zero = true;
@@ -232,7 +234,8 @@ bool granules_claim_at(char *start, size_t count, bool *zero)
 {
 	struct region *r = map_region(start);
 	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
-	if (!r || from + count > REGION_GRANULES)
+	/* What continues a whale never begins a region: that would be the next one. */
+	if (!r || from == 0 || from + count > REGION_GRANULES)
 		return false;
 	return granules_claim_from(r, from, count, zero);
 }

@@ -19,21 +19,26 @@
  *      never sees zero. Blocks in a stash or an inbox count as used.
  *  I4  A page that nobody owns has at least one block in use. Whoever frees
  *      such a block takes the page over first.
- *  I5  A page that is let go with room has its bit in the partial map. A set bit
- *      is a hint and may be stale; the page itself is won by CAS on x_owner.
- *  I6  A slice in the pool without its dirty bit reads as zero.
- *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
- *  I8  Descriptors, regions and heaps are type-stable: never unmapped, never
- *      reused as anything else.
+ *  I5  A page that is let go with an eighth of its room free has its bit in the partial map. A set
+ * bit is a hint and may be stale; the page itself is won by CAS on x_owner. I6  A slice in the pool
+ * without its dirty bit reads as zero. I7  A descriptor whose slice is in the pool has x_owner ==
+ * OWNER_NONE. I8  Descriptors, regions and heaps are type-stable: never unmapped, never reused as
+ * anything else.
  *
  * Order table. [T] names the test that covers the pair.
- *  [M1] map entry. Publishes the region's fields. release: region_publish;
+ *  [M1] map entry. Publishes the region's fields. release: region_window;
  *       acquire: map_region. A weaker load could see the entry, not its base.
  *  [S1] x_slices. Freeing slices publishes the descriptor reset and the last
  *       use of the memory; release: span_publish; acquire: span_claim. Without
  *       it a claimer's writes could precede the last owner's reads.
  *  [S2] x_slices, purge. The purger claims (acquire) and publishes (release)
  *       as any owner does, so madvise lies between the two. [T] stress_purge
+ *  [S3] x_slices and the hints x_has_free, x_has_dirty (store buffering). Whoever
+ *       gives slices changes x_slices, then reads or sets the hint; whoever finds
+ *       nothing clears the hint, then reads x_slices again. All are seq_cst, so no
+ *       slice is left without its hints. [T] stress_protocol_slices
+ *  [S4] x_partial_words and x_partial: the same pattern. The bit in x_partial is
+ *       set first, the summary after; scan_region clears the summary, then reads.
  *  [P1] x_owner, letting go. Publishes the page's fields; release: page_let_go;
  *       acquire: page_take. [T] stress_producer, stress_churn
  *  [P2] x_owner and the partial bit (store buffering). page_let_go stores the
@@ -49,17 +54,28 @@
  *       acquire: inbox_take. [T] stress_producer
  *  [F2] inbox list and x_state (store buffering). A leaving thread sets
  *       HEAP_FREE, then takes its inbox; a sender pushes, then reads x_state.
- *       All four are seq_cst, so one of the two sees the other, and no block is
- *       left behind in the inbox of a heap that nobody has. [T] stress_churn
+ *       All are seq_cst (so is heap_get's store), so one of the two sees the other,
+ *       and no block is left behind in the inbox of a heap that nobody has. [T] stress_churn
  *  [H1] free-heap stack. Push publishes the heap; release: heap_put; acquire:
  *       heap_get. The head carries a 32-bit tag against ABA; links are indices
  *       outside the heaps.
- *  [L1] x_lease. A first-class heap is used by whoever moved its lease from 0 to
- *       1; acquire: lease_try; release: lease_end.
+ *  [L1] x_lease. A first-class heap is used by whoever moved its lease from 0;
+ *       acquire: lease_try; release: lease_end. [T] stress_heap
+ *  [L2] x_lease and the inbox (store buffering). lease_end clears the lease, then
+ *       looks into the inbox; a sender pushes, then tries the lease. All four are
+ *       seq_cst, so one of the two frees the block. [T] stress_heap
+ *  [L3] x_heaps and x_more of a first-class heap: publish what they point to;
+ *       release and acquire: the CAS in slot_heap, more; acquire: their readers.
+ *  [K1] x_key_state, READY: publishes the pthread key; release: thread_init;
+ *       acquire: thread_register.
+ *  [C1] x_chunks: publishes a chunk of heaps; release and acquire: chunk_get;
+ *       acquire: heap_at, which may be ahead of x_count and finds NULL then.
  *  [W1] x_owner of a whale with its own mapping. Its end publishes the last reads
  *       of the descriptor before the kernel may hand out the address again;
  *       release: whale_free, move; acquire: describe. [T] stress_whale
- *  [R1] region list of a node. release: region_publish; acquire: its readers.
+ *  [R1] region list of a node and x_hint. release: region_list, and whoever moves the
+ *       hint; acquire: their readers. Heads change by RMW only, so a reader of a
+ *       newer head also sees every older region.
  */
 #ifndef SEGMENTS_TYPES_H
 #define SEGMENTS_TYPES_H
@@ -87,7 +103,7 @@ struct block {
 #define OWNER_WHALE ((uintptr_t)4)  /* whale in a region */
 #define OWNER_MAPPED ((uintptr_t)5) /* whale with its own mapping */
 #define OWNER_INSIDE ((uintptr_t)6) /* later slice of a small page, see `head` */
-#define OWNER_KEPT ((uintptr_t)7)   /* mid block or whale of a first-class heap: `keeper` */
+#define OWNER_KEPT ((uintptr_t)8)   /* a bit: MID, WHALE or MAPPED of a first-class heap */
 #define OWNER_SPECIAL_MAX ((uintptr_t)15)
 
 #define PAGE_SHIFT 7
@@ -100,17 +116,17 @@ struct block {
 struct page {
 	_Atomic(uintptr_t) x_owner; /* any: see I2 and OWNER_*; cas [P1] */
 	_Atomic(size_t) x_bytes;    /* own writes, any reads relaxed: block size */
-	char *start;                /* own: address of the span */
+	char *start;                /* const while the span is owned: its address */
 	union {
 		struct page *head;   /* const while OWNER_INSIDE: the span's first */
-		struct heap *keeper; /* const while OWNER_KEPT: the first-class heap */
+		struct heap *keeper; /* const while OWNER_KEPT is set: the first-class heap */
 	};
 	uint16_t total;     /* own: blocks that fit */
-	uint8_t size_class; /* own */
-	uint8_t node;       /* own: node of the memory */
+	uint8_t size_class; /* const while the page lives */
+	uint8_t node;       /* const while the span is owned: node of the memory */
 	uint8_t slices;     /* own: length of the span */
 	bool zero;          /* own: memory beyond x_carved reads as zero */
-	bool first_class;   /* own: belongs to a hak_heap, never ownerless */
+	bool first_class;   /* const while the page lives: of a hak_heap, never ownerless */
 
 	struct block *free __attribute__((aligned(CACHE_LINE_BYTES))); /* own: free blocks */
 	counter32 x_used;           /* own writes, any reads relaxed (statistics): I3 */
@@ -159,8 +175,9 @@ struct inbox {
 struct node {
 	struct region *_Atomic x_regions[REGION_KINDS]; /* any: newest first [R1] */
 	struct region *_Atomic x_hint[REGION_KINDS];    /* any: where the last search ended */
-	_Atomic(uint64_t) x_heaps;                      /* any: stack of free heaps [H1] */
+	_Atomic(uint64_t) x_heaps[2]; /* any: stacks of free heaps [H1]: of threads, first-class */
 	_Atomic(uint64_t) x_dirty_bytes; /* any: relaxed; resident bytes in the pool */
+	_Atomic(uint64_t) x_purge_floor; /* any: relaxed; dirty bytes when a purge failed, or 0 */
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */

@@ -11,18 +11,29 @@
 #include "segments/span.h"
 
 #include <errno.h>
+#include <string.h>
 
 static size_t granules_of(size_t bytes)
 {
 	return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;
 }
 
+static void count_bytes(unsigned node, bool mapped, uint64_t whales, uint64_t bytes)
+{
+	struct node *n = &nodes[node];
+	add_rlx(&n->x_whales, whales);
+	add_rlx(&n->x_whale_bytes, bytes);
+	if (mapped) {
+		add_rlx(&n->x_committed, bytes);
+		add_rlx(&n->x_reserved, bytes);
+	}
+}
+
 static void count(struct page *page, int sign)
 {
-	struct node *n = &nodes[page->node];
 	size_t bytes = load_rlx(&page->x_bytes);
-	add_rlx(&n->x_whales, (uint64_t)(int64_t)sign);
-	add_rlx(&n->x_whale_bytes, sign > 0 ? bytes : -bytes);
+	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
+	count_bytes(page->node, mapped, (uint64_t)(int64_t)sign, sign > 0 ? bytes : -bytes);
 }
 
 static struct page *describe(
@@ -55,7 +66,7 @@ static struct page *map_whale(unsigned node, size_t bytes, size_t align)
 		errno = ENOMEM;
 		return NULL;
 	}
-	struct region *r = region_window(start);
+	struct region *r = region_window(start, node);
 	if (!r) {
 		os_unmap(start, bytes);
 		return NULL;
@@ -78,7 +89,10 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 			return describe(map_region(start), start, bytes, node, OWNER_WHALE);
 	}
 	*zero = true;
-	return map_whale(node, bytes, align);
+	struct page *page = map_whale(node, bytes, align);
+	if (!page)
+		errno = ENOMEM; /* whatever the kernel called it */
+	return page;
 }
 
 void whale_free(struct page *page)
@@ -103,31 +117,45 @@ static void set_bytes(struct page *page, size_t bytes)
 	count(page, 1);
 }
 
-/* The pages go to a mapping of their own, where later growth is cheap. */
-static struct page *move(struct page *page, size_t bytes)
+/*
+ * A move onto `to` failed, and nobody knows what the kernel left there: the
+ * address is forgotten, so that nothing of anybody else's is ever unmapped.
+ */
+static struct page *forget(struct page *to)
 {
-	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
+	count(to, -1);
+	store_rel(&to->x_owner, OWNER_NONE); /* [W1] */
+	return NULL;
+}
+
+static struct page *move_mapped(struct page *page, struct page *to)
+{
 	size_t old = load_rlx(&page->x_bytes);
 	char *from = page->start;
-	struct page *to = map_whale(page->node, bytes, GRANULE_BYTES);
-	if (!to)
-		return NULL;
-	if (mapped) {
-		/* The descriptor first: once unmapped, the address can be another whale's. */
-		struct node *n = &nodes[page->node];
-		store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
-		if (!os_move_mapping(from, old, to->start)) {
-			store_rlx(&page->x_owner, OWNER_MAPPED);
-			whale_free(to);
-			return NULL;
-		}
-		add_rlx(&n->x_whales, -(uint64_t)1);
-		add_rlx(&n->x_whale_bytes, -old);
-		return to;
+	unsigned node = page->node;
+	/* The descriptor first: once unmapped, the address can be another whale's. */
+	store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
+	if (!os_move_mapping(from, old, to->start, load_rlx(&to->x_bytes))) {
+		store_rlx(&page->x_owner, OWNER_MAPPED);
+		return forget(to);
 	}
-	if (!os_move_pages(from, old, to->start)) {
+	count_bytes(node, true, -(uint64_t)1, -old);
+	return to;
+}
+
+/* By way of an address of the kernel's, because only a whole mapping can grow as it moves. */
+static struct page *move_granules(struct page *page, struct page *to)
+{
+	size_t old = load_rlx(&page->x_bytes);
+	char *from = page->start, *between = os_move_pages(from, old);
+	if (!between) {
 		whale_free(to);
 		return NULL;
+	}
+	if (!os_move_mapping(between, old, to->start, load_rlx(&to->x_bytes))) {
+		memcpy(from, between, old);
+		os_unmap(between, old);
+		return forget(to);
 	}
 	count(page, -1);
 	store_rlx(&page->x_owner, OWNER_NONE);
@@ -136,6 +164,16 @@ static struct page *move(struct page *page, size_t bytes)
 	bool dirty = tail && !os_purge(from + old, tail);
 	granules_free(from, granules_of(old), dirty);
 	return to;
+}
+
+/* The pages go to a mapping of their own, where later growth is cheap. */
+static struct page *move(struct page *page, size_t bytes)
+{
+	struct page *to = map_whale(page->node, bytes, GRANULE_BYTES);
+	if (!to)
+		return NULL;
+	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
+	return mapped ? move_mapped(page, to) : move_granules(page, to);
 }
 
 static bool grow_in_region(struct page *page, size_t old, size_t bytes)

@@ -47,6 +47,11 @@ static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero)
 	if (unlikely(!h))
 		return NULL;
 	void *block = alloc_from(h, size, align, zero);
+	if (unlikely(!block)) {
+		/* What the heap itself holds back may be what is missing. */
+		heap_flush(h);
+		block = alloc_from(h, size, align, zero);
+	}
 	heap_leave(h);
 	return block;
 }
@@ -135,8 +140,13 @@ void free_slow(void *p)
 		foreign_free(p);
 		return;
 	}
+	int saved = errno;
 	struct heap *h = heap_enter();
-	CHECK(h, "free(%p): no memory for a heap", p);
+	if (unlikely(!h)) {
+		free_without_heap(page, p);
+		errno = saved;
+		return;
+	}
 	heap_free_slow(h, page, p);
 	heap_leave(h);
 }

@@ -8,71 +8,104 @@
 #include "base/check.h"
 #include "segments/map.h"
 #include "segments/page.h"
-#include "segments/span.h"
-#include "segments/whale.h"
 #include "tls/alloc.h"
 
-#include <errno.h>
 #include <string.h>
+
+/* Leases of threads that a fork left behind never end: they have an older number. */
+static _Atomic(uint32_t) x_generation = 1; /* any: relaxed; changes in a forked child only */
+
+void lease_forked(void)
+{
+	add_rlx(&x_generation, 1);
+}
 
 bool lease_try(struct heap *h)
 {
 	uint32_t idle = 0;
-	return cas_acq(&h->x_lease, &idle, 1); /* [L1] */
+	return atomic_compare_exchange_strong_explicit(&h->x_lease, &idle, load_rlx(&x_generation),
+		memory_order_seq_cst, memory_order_relaxed); /* [L1] [L2] */
 }
 
+static bool lease_is_lost(struct heap *h)
+{
+	uint32_t lease = load_rlx(&h->x_lease);
+	return lease != 0 && lease != load_rlx(&x_generation);
+}
+
+/* What came in while nobody else could free it is freed by whoever ends last. */
 void lease_end(struct heap *h)
 {
-	store_rel(&h->x_lease, 0); /* [L1] */
+	do
+		xchg_sc(&h->x_lease, 0); /* [L1] [L2] */
+	while (load_sc(&h->inbox.x_list) && lease_try(h) && heap_drain_all(h));
 }
 
 void lease_drain(struct heap *h)
 {
-	if (inbox_is_empty(&h->inbox) || !lease_try(h))
+	if (!lease_try(h))
 		return;
-	heap_drain(h);
+	heap_drain_all(h);
 	lease_end(h);
 }
 
 /* A heap for slot i, made when there is none. The caller holds no lease. */
 static struct heap *slot_heap(struct hak_heap *set, unsigned i)
 {
-	struct heap *h = load_acq(&set->x_heaps[i]);
+	struct heap *h = load_acq(&set->x_heaps[i]); /* [L3] */
 	if (h)
 		return h;
-	struct heap *made = heap_get(set->node);
+	struct heap *made = heap_get(set->node, true);
 	if (!made)
 		return NULL;
-	made->first_class = true;
-	if (cas_acq_rel(&set->x_heaps[i], &h, made))
+	if (cas_acq_rel(&set->x_heaps[i], &h, made)) /* [L3] */
 		return made;
 	heap_put(made);
 	return h;
 }
 
-struct hak_heap *first_class_create(void)
+static struct hak_heap *make_set(unsigned node)
 {
 	struct hak_heap *set = alloc_zeroed(sizeof *set);
-	if (!set)
-		return NULL;
-	set->node = topology_current_node();
-	if (slot_heap(set, 0))
-		return set;
-	block_free(set);
+	if (set)
+		set->node = node;
+	return set;
+}
+
+/* Further heaps, made when there are none. */
+static struct hak_heap *more(struct hak_heap *set)
+{
+	struct hak_heap *found = load_acq(&set->x_more); /* [L3] */
+	if (found)
+		return found;
+	struct hak_heap *made = make_set(set->node);
+	if (!made || cas_acq_rel(&set->x_more, &found, made)) /* [L3] */
+		return made;
+	block_free(made);
+	return found;
+}
+
+/* Some heap of the set, leased; NULL when there is no memory. */
+static struct heap *lease(struct hak_heap *set)
+{
+	for (; set; set = more(set)) {
+		for (unsigned i = 0; i < LEASES; i++) {
+			struct heap *h = slot_heap(set, i);
+			if (!h)
+				return NULL;
+			if (lease_try(h))
+				return h;
+		}
+	}
 	return NULL;
 }
 
-/* Some heap of the set, leased; NULL when there is no memory or all are taken. */
-static struct heap *lease(struct hak_heap *set)
+struct hak_heap *first_class_create(void)
 {
-	for (unsigned i = 0; i < LEASES_MAX; i++) {
-		struct heap *h = slot_heap(set, i);
-		if (!h)
-			return NULL;
-		if (lease_try(h))
-			return h;
-	}
-	errno = ENOMEM;
+	struct hak_heap *set = make_set(topology_current_node());
+	if (!set || slot_heap(set, 0))
+		return set;
+	block_free(set);
 	return NULL;
 }
 
@@ -80,7 +113,7 @@ static void keep(struct heap *h, void *block)
 {
 	struct page *page = block_page(block);
 	page->keeper = h;
-	store_rlx(&page->x_owner, OWNER_KEPT);
+	store_rlx(&page->x_owner, page_owner(page) | OWNER_KEPT);
 	heap_keep(&h->kept, page);
 }
 
@@ -117,35 +150,40 @@ static void drop_pages(struct heap *h)
 	}
 }
 
-static void drop_kept(struct heap *h)
+static void drop(struct heap *h)
 {
-	while (h->kept) {
-		struct page *page = h->kept;
-		heap_unkeep(&h->kept, page);
-		page->keeper = NULL;
-		if (load_rlx(&page->x_bytes) > MID_MAX)
-			whale_free(page);
+	heap_drain_all(h);
+	drop_pages(h);
+	while (h->kept)
+		heap_free_kept(h, h->kept);
+	heap_flush_mid(h);
+	lease_end(h);
+	heap_put(h);
+}
+
+/*
+ * Nobody else uses the heap, so a lease that is taken means a program in error,
+ * or a thread that a fork left behind: what that one had in hand is lost.
+ */
+static void destroy(struct hak_heap *set)
+{
+	for (unsigned i = 0; i < LEASES; i++) {
+		struct heap *h = load_acq(&set->x_heaps[i]); /* [L3] */
+		if (h && lease_try(h))
+			drop(h);
 		else
-			span_free(page);
+			CHECK(!h || lease_is_lost(h),
+				"hak_heap_destroy(%p): the heap is in use by another thread",
+				(void *)set);
 	}
 }
 
-/* Nobody else uses the heap, so a lease that is taken means a program in error. */
 void first_class_destroy(struct hak_heap *set)
 {
-	for (unsigned i = 0; i < LEASES_MAX; i++) {
-		struct heap *h = load_acq(&set->x_heaps[i]);
-		if (!h)
-			continue;
-		CHECK(lease_try(h), "hak_heap_destroy(%p): the heap is in use by another thread",
-			(void *)set);
-		while (heap_drain(h))
-			;
-		drop_pages(h);
-		drop_kept(h);
-		heap_flush_mid(h);
-		lease_end(h);
-		heap_put(h);
+	while (set) {
+		struct hak_heap *next = load_acq(&set->x_more); /* [L3] */
+		destroy(set);
+		block_free(set);
+		set = next;
 	}
-	block_free(set);
 }

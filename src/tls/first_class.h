@@ -8,12 +8,17 @@
 
 #include "tls/heap.h"
 
-#define LEASES_MAX 64
+/* Heaps in one link of the chain: more threads than this in one heap at once are rare. */
+#define LEASES 32
 
 struct hak_heap {
-	struct heap *_Atomic x_heaps[LEASES_MAX]; /* any: cas acq_rel, NULL to heap, then const */
-	unsigned node;                            /* const */
+	struct heap *_Atomic x_heaps[LEASES]; /* any: cas acq_rel, NULL to heap, then const */
+	struct hak_heap *_Atomic x_more;      /* any: [L3], NULL to set, then const */
+	unsigned node;                        /* const */
 };
+
+/* In the child of a fork, before anything else. */
+void lease_forked(void);
 
 /* As hak_heap_create, hak_heap_alloc and hak_heap_destroy. */
 struct hak_heap *first_class_create(void);

@@ -26,6 +26,8 @@
 /* Slow frees between two looks into the own inbox. */
 #define DRAIN_EVERY 64
 
+struct orphans orphans;
+
 static void push_owned(struct heap *h, struct page *page, struct block *block)
 {
 	/* A page of a first-class heap that is neither current nor queued was full. */
@@ -185,21 +187,28 @@ static void free_small(struct heap *h, struct page *page, struct block *block, u
 	}
 }
 
+void heap_free_kept(struct heap *h, struct page *page)
+{
+	heap_unkeep(&h->kept, page);
+	page->keeper = NULL;
+	uintptr_t kind = page_owner(page) & ~OWNER_KEPT;
+	store_rlx(&page->x_owner, kind);
+	if (kind == OWNER_MID)
+		span_free(page);
+	else
+		whale_free(page);
+}
+
 /* A mid block or whale of a first-class heap. */
 static void free_kept(struct heap *h, struct page *page, struct block *block)
 {
 	struct heap *keeper = page->keeper;
-	if (keeper != h) {
-		send(h, keeper, block, load_rlx(&page->x_bytes), true);
-		lease_drain(keeper);
+	if (keeper == h) {
+		heap_free_kept(h, page);
 		return;
 	}
-	heap_unkeep(&h->kept, page);
-	page->keeper = NULL;
-	if (load_rlx(&page->x_bytes) > MID_MAX)
-		whale_free(page);
-	else
-		span_free(page);
+	send(h, keeper, block, load_rlx(&page->x_bytes), true);
+	lease_drain(keeper);
 }
 
 void heap_free(struct heap *h, struct page *page, struct block *block)
@@ -218,12 +227,42 @@ void heap_free(struct heap *h, struct page *page, struct block *block)
 		(void *)block);
 	CHECK((char *)block == page->start, "free(%p): not the start of the block at %p",
 		(void *)block, (void *)page->start);
-	if (owner == OWNER_KEPT)
+	if (owner & OWNER_KEPT)
 		free_kept(h, page, block);
 	else if (owner == OWNER_MID)
 		heap_free_mid(h, page);
 	else
 		whale_free(page);
+}
+
+/* Sent to some heap that exists: whoever uses it next finds the block. */
+static void orphan(struct heap *to, struct block *block, size_t bytes)
+{
+	add_rlx(&orphans.x_blocks, 1);
+	add_rlx(&orphans.x_bytes, bytes);
+	inbox_push(&to->inbox, block, block);
+}
+
+void free_without_heap(struct page *page, struct block *block)
+{
+	uintptr_t owner = page_owner_acq(page);
+	if (owner == OWNER_INSIDE) {
+		page = page->head;
+		owner = page_owner_acq(page);
+	}
+	size_t bytes = load_rlx(&page->x_bytes);
+	if (owner > OWNER_SPECIAL_MAX)
+		orphan((struct heap *)owner, block, bytes);
+	else if (owner == OWNER_NOBODY)
+		orphan(heap_at(0), block, bytes);
+	else if (owner == OWNER_MID)
+		span_free(page);
+	else if (owner == OWNER_WHALE || owner == OWNER_MAPPED)
+		whale_free(page);
+	else if (owner & OWNER_KEPT)
+		orphan(page->keeper, block, bytes);
+	else
+		die("free(%p): no block is in use there", (void *)block);
 }
 
 void heap_free_slow(struct heap *h, struct page *page, struct block *block)
@@ -254,5 +293,12 @@ bool heap_drain(struct heap *h)
 	}
 	counter64_add(&h->x_freed_blocks, blocks);
 	counter64_add(&h->x_freed_bytes, bytes);
+	return true;
+}
+
+bool heap_drain_all(struct heap *h)
+{
+	while (heap_drain(h))
+		;
 	return true;
 }

@@ -42,7 +42,7 @@ struct heap {
 	struct page *kept;                      /* own: its mid blocks and whales */
 	uint8_t grown[SMALL_CLASSES];           /* own: fresh pages taken, up to 255 */
 	uint8_t node;                           /* const: the node of its memory */
-	bool first_class;                       /* own */
+	bool first_class;                       /* const */
 	bool unregistered;                      /* own: its thread's end would go unnoticed */
 	bool leaving;                           /* own: keep nothing from here on */
 	uint32_t index;                         /* const: names the heap on the stack */
@@ -66,8 +66,12 @@ extern struct page page_none;
 
 extern _Thread_local struct heap *tls_heap;
 
-/* A live heap on a node, new or used before. NULL with ENOMEM. */
-struct heap *heap_get(unsigned node);
+/*
+ * A live heap on a node, new or used before. NULL with ENOMEM. Threads' heaps
+ * and first-class ones never mix: what a late sender pushes to a heap is of the
+ * kind that its next user can free.
+ */
+struct heap *heap_get(unsigned node, bool first_class);
 
 /* Lets go of everything the heap has and puts it on its node's stack. */
 void heap_put(struct heap *h);
@@ -92,6 +96,15 @@ void *heap_alloc_mid(struct heap *h, unsigned size_class, size_t align, bool *ze
 void heap_free(struct heap *h, struct page *page, struct block *block);
 void heap_free_slow(struct heap *h, struct page *page, struct block *block);
 
+/* The same when there is no memory for a heap. */
+void free_without_heap(struct page *page, struct block *block);
+
+/* What was sent that way, by threads that have no counters of their own. */
+struct orphans {
+	_Atomic(uint64_t) x_blocks, x_bytes; /* any: relaxed */
+};
+extern struct orphans orphans;
+
 /* Frees a mid block: into the heap's cache, or to the pool. */
 void heap_free_mid(struct heap *h, struct page *page);
 
@@ -105,15 +118,21 @@ void heap_let_go(struct heap *h, struct page *page);
 void heap_keep(struct page **list, struct page *page);
 void heap_unkeep(struct page **list, struct page *page);
 
+/* Frees a mid block or whale that the first-class heap keeps. */
+void heap_free_kept(struct heap *h, struct page *page);
+
 /* any: the right to use a first-class heap; never waits. */
 bool lease_try(struct heap *h);
 void lease_end(struct heap *h);
 
-/* any: frees what lies in the inbox of a first-class heap, unless it is in use. */
+/* any: frees what lies in the inbox of a first-class heap, now or when its lease ends. */
 void lease_drain(struct heap *h);
 
 /* Frees up to DRAIN_BLOCKS_MAX blocks that others sent; false if there were none. */
 bool heap_drain(struct heap *h);
+
+/* Frees all of them. Always true. */
+bool heap_drain_all(struct heap *h);
 
 /* The page is empty and not current: its span goes to the pool. */
 void heap_page_emptied(struct heap *h, struct page *page);

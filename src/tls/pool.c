@@ -28,25 +28,25 @@ unsigned heap_count(void)
 
 struct heap *heap_at(unsigned index)
 {
-	struct heap *chunk = load_acq(&x_chunks[index / HEAPS_PER_CHUNK]);
+	struct heap *chunk = load_acq(&x_chunks[index / HEAPS_PER_CHUNK]); /* [C1] */
 	return chunk ? &chunk[index % HEAPS_PER_CHUNK] : NULL;
 }
 
 static struct heap *chunk_get(unsigned index)
 {
-	struct heap *chunk = load_acq(&x_chunks[index]);
+	struct heap *chunk = load_acq(&x_chunks[index]); /* [C1] */
 	if (chunk)
 		return chunk;
 	struct heap *made = os_map(HEAPS_PER_CHUNK * sizeof(struct heap));
 	if (!made)
 		return NULL;
-	if (cas_acq_rel(&x_chunks[index], &chunk, made))
+	if (cas_acq_rel(&x_chunks[index], &chunk, made)) /* [C1] */
 		return made;
 	os_unmap(made, HEAPS_PER_CHUNK * sizeof(struct heap));
 	return chunk;
 }
 
-static struct heap *make(unsigned node)
+static struct heap *make(unsigned node, bool first_class)
 {
 	uint32_t index = load_rlx(&x_count);
 	struct heap *chunk;
@@ -63,6 +63,7 @@ static struct heap *make(unsigned node)
 	h->mid_room = load_rlx(&options.x_heap_cache_bytes);
 	h->index = index;
 	h->node = (uint8_t)node;
+	h->first_class = first_class;
 	return h;
 }
 
@@ -73,9 +74,9 @@ static struct heap *top(uint64_t word)
 	return index ? heap_at(index - 1) : NULL;
 }
 
-static struct heap *pop(unsigned node)
+static struct heap *pop(unsigned node, bool first_class)
 {
-	_Atomic(uint64_t) *stack = &nodes[node].x_heaps;
+	_Atomic(uint64_t) *stack = &nodes[node].x_heaps[first_class];
 	uint64_t word = load_acq(stack); /* [H1] */
 	for (;;) {
 		struct heap *h = top(word);
@@ -87,11 +88,11 @@ static struct heap *pop(unsigned node)
 	}
 }
 
-struct heap *heap_get(unsigned node)
+struct heap *heap_get(unsigned node, bool first_class)
 {
-	struct heap *h = pop(node);
+	struct heap *h = pop(node, first_class);
 	if (!h)
-		h = make(node);
+		h = make(node, first_class);
 	if (h)
 		atomic_store_explicit(&h->x_state, HEAP_LIVE, memory_order_seq_cst); /* [F2] */
 	return h;
@@ -99,7 +100,7 @@ struct heap *heap_get(unsigned node)
 
 static void push(struct heap *h)
 {
-	_Atomic(uint64_t) *stack = &nodes[h->node].x_heaps;
+	_Atomic(uint64_t) *stack = &nodes[h->node].x_heaps[h->first_class];
 	uint64_t word = load_rlx(stack), mine;
 	do {
 		store_rlx(&h->x_next_free, (uint32_t)word);
@@ -120,6 +121,5 @@ void heap_put(struct heap *h)
 		xchg_sc(&h->x_state, HEAP_LIVE);
 	}
 	h->leaving = h->unregistered = false;
-	h->first_class = false;
 	push(h);
 }

@@ -33,25 +33,24 @@ void thread_init(void)
 	if (load_acq(&x_key_state) != KEY_NONE || !cas_acq(&x_key_state, &state, KEY_MAKING))
 		return;
 	bool made = pthread_key_create(&key, thread_end) == 0;
-	store_rel(&x_key_state, made ? KEY_READY : KEY_FAILED);
+	store_rel(&x_key_state, made ? KEY_READY : KEY_FAILED); /* [K1] */
 	if (!made)
 		report("no pthread key is left: the heaps of threads that end are lost");
 }
 
-/* Not yet, while another thread is just making the key: nobody waits for it. */
+/* Not yet, while another thread is just making the key (nobody waits) or memory is out. */
 void thread_register(struct heap *h)
 {
-	uint32_t state = load_acq(&x_key_state);
-	h->unregistered = state == KEY_MAKING;
-	if (state == KEY_READY)
-		pthread_setspecific(key, h);
+	uint32_t state = load_acq(&x_key_state); /* [K1] */
+	h->unregistered =
+		state == KEY_MAKING || (state == KEY_READY && pthread_setspecific(key, h) != 0);
 }
 
 struct heap *heap_enter_first(void)
 {
 	int saved = errno;
 	thread_init();
-	struct heap *h = heap_get(topology_current_node());
+	struct heap *h = heap_get(topology_current_node(), false);
 	if (!h)
 		return NULL;
 	if (!tls_ended) {
