@@ -328,7 +328,7 @@ static void measure_purge(void)
 
 static void heap_pair(void)
 {
-	heap_put(heap_get(0));
+	heap_put(heap_get(0, false));
 }
 
 static uint64_t run_heap_pairs(void)

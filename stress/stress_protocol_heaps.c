@@ -32,7 +32,7 @@ static unsigned count_live(void)
 
 static struct heap *get(struct worker *w)
 {
-	struct heap *h = heap_get(0);
+	struct heap *h = heap_get(0, false);
 
 	if (h == NULL)
 		fail("no memory for a heap");
@@ -87,7 +87,7 @@ static void after(void)
 	unsigned on_stack = 0, live = count_live();
 	unsigned most = made_before + threads * HELD;
 
-	for (uint32_t next = (uint32_t)load_acq(&nodes[0].x_heaps); next != 0; on_stack++) {
+	for (uint32_t next = (uint32_t)load_acq(&nodes[0].x_heaps[false]); next != 0; on_stack++) {
 		struct heap *h = next <= heap_count() ? heap_at(next - 1) : NULL;
 
 		if (h == NULL)

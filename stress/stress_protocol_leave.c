@@ -95,7 +95,7 @@ static void work(struct worker *w)
 	struct heap *mine[HEAPS];
 
 	for (unsigned i = 0; i < HEAPS; i++)
-		if ((mine[i] = heap_get(0)) == NULL)
+		if ((mine[i] = heap_get(0, false)) == NULL)
 			fail("no memory for a heap");
 	for (unsigned i = 0; i < HEAPS; i++) {
 		hand_out(w, mine[i]);
@@ -130,7 +130,7 @@ static void after(void)
 	struct heap *h;
 
 	check_left_behind();
-	h = heap_get(0);
+	h = heap_get(0, false);
 	if (h == NULL)
 		fail("no memory for a heap");
 	for (unsigned i = 0; i < threads; i++)
