@@ -152,15 +152,17 @@ struct region {
 	_Atomic(uint64_t) x_slices[REGION_GRANULES]; /* any: cas acquire/release [S1] */
 	_Atomic(uint64_t) x_has_free[REGION_WORDS];  /* any: hint: some slice in the pool */
 	_Atomic(uint64_t) x_has_dirty[REGION_WORDS]; /* any: hint: some slice to purge */
-	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
-	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
-	_Atomic(uint32_t) x_room;      /* any: relaxed; slices in the pool, or being purged */
+	/* any: relaxed; slices in the pool, or being purged. Written at every claim. */
+	_Atomic(uint32_t) x_room __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_committed; /* any: granules below are, or are being, made accessible */
 	_Atomic(uint32_t) x_limit;     /* any: granules reserved; 0 where others live */
-	uintptr_t base;                /* const: address of the window */
+	/* const: address of the window */
+	uintptr_t base __attribute__((aligned(CACHE_LINE_BYTES)));
 	struct region *_Atomic x_next; /* any: in its node's list [R1]; const once published */
 	uint8_t node;                  /* const */
 	uint8_t kind;                  /* const: enum region_kind */
+	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
+	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
 };
 
 /*
@@ -176,13 +178,15 @@ struct node {
 	struct region *_Atomic x_regions[REGION_KINDS]; /* any: newest first [R1] */
 	struct region *_Atomic x_hint[REGION_KINDS];    /* any: where the last search ended */
 	_Atomic(uint64_t) x_heaps[2]; /* any: stacks of free heaps [H1]: of threads, first-class */
-	_Atomic(uint64_t) x_dirty_bytes; /* any: relaxed; resident bytes in the pool */
+	/* any: relaxed; resident bytes in the pool. Written at every claim. */
+	_Atomic(uint64_t) x_dirty_bytes __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint64_t) x_purge_floor; /* any: relaxed; dirty bytes when a purge failed, or 0 */
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
 	_Atomic(uint64_t) x_whales, x_whale_bytes;        /* any: relaxed; live now */
-	_Atomic(uint32_t) x_partial[SMALL_CLASSES]; /* any: relaxed; bits set in all regions */
+	/* any: relaxed; bits set in all regions */
+	_Atomic(uint32_t) x_partial[SMALL_CLASSES] __attribute__((aligned(CACHE_LINE_BYTES)));
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 extern struct node nodes[NODES_MAX];
