@@ -19,11 +19,13 @@
  *      never sees zero. Blocks in a stash or an inbox count as used.
  *  I4  A page that nobody owns has at least one block in use. Whoever frees
  *      such a block takes the page over first.
- *  I5  A page that is let go with an eighth of its room free has its bit in the partial map. A set
- * bit is a hint and may be stale; the page itself is won by CAS on x_owner. I6  A slice in the pool
- * without its dirty bit reads as zero. I7  A descriptor whose slice is in the pool has x_owner ==
- * OWNER_NONE. I8  Descriptors, regions and heaps are type-stable: never unmapped, never reused as
- * anything else.
+ *  I5  A page that is let go with an eighth of its room free has its bit in the
+ *      partial map. A set bit is a hint and may be stale; the page itself is
+ *      won by CAS on x_owner.
+ *  I6  A slice in the pool without its dirty bit reads as zero.
+ *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
+ *  I8  Descriptors, regions and heaps are type-stable: never unmapped, never
+ *      reused as anything else.
  *
  * Order table. [T] names the test that covers the pair.
  *  [M1] map entry. Publishes the region's fields. release: region_window;

@@ -56,7 +56,7 @@ struct heap {
 	/* Written by other threads: a line of its own. */
 	struct inbox inbox __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_state; /* any: enum heap_state [F2] */
-	_Atomic(uint32_t) x_lease; /* any: a first-class heap's user holds it [L1] */
+	_Atomic(uint32_t) x_lease; /* any: a first-class heap's user holds it [L1] [L2] */
 };
 _Static_assert(sizeof(struct heap) <= 4096, "an idle thread's heap is one page");
 
