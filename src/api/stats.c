@@ -90,6 +90,10 @@ static uint64_t add_heaps(struct hak_stats *s)
 		/* Sums of all heaps: what one sent, any other may have freed. */
 		s->queued += load_rlx(&h->x_sent_bytes) - load_rlx(&h->x_freed_bytes);
 		queued_blocks += load_rlx(&h->x_sent_blocks) - load_rlx(&h->x_freed_blocks);
+		for (unsigned k = 0; k < STASHES; k++) {
+			s->queued += load_rlx(&h->stash[k].x_bytes);
+			queued_blocks += load_rlx(&h->stash[k].x_blocks);
+		}
 		s->pages_released += load_rlx(&h->x_let_go);
 		s->pages_taken += load_rlx(&h->x_taken);
 		s->remote_batches += load_rlx(&h->x_batches);
@@ -164,9 +168,10 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 	X(queued)                                                                                  \
 	X(mapped)                                                                                  \
 	X(reserved)                                                                                \
-	X(metadata) X(heaps) X(heaps_live) X(spans_claimed) X(spans_freed) X(pages_released)       \
-		X(pages_taken) X(remote_batches) X(remote_blocks) X(purge_calls) X(purged)         \
-			X(map_calls) X(whales) X(whale_bytes)
+	X(metadata)                                                                                \
+	X(heaps) X(heaps_live) X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken)    \
+		X(remote_batches) X(remote_blocks) X(purge_calls) X(purged) X(map_calls) X(whales) \
+			X(whale_bytes)
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 {

@@ -47,14 +47,14 @@ static ALWAYS_INLINE void block_free(void *p)
 		return;
 	}
 	struct page *page = map_slice(r, p);
-	uintptr_t owner = page_owner(page);
+	uintptr_t owner = page_owner_acq(page); /* [P3] */
 	if (likely(owner == (uintptr_t)tls_heap)) {
 		if (unlikely(page_push(page, p)))
 			free_emptied(page);
 	} else if (likely(owner == OWNER_MID)) {
 		free_mid_fast(p, page);
 	} else {
-		free_slow(p);
+		free_other(p, page, owner);
 	}
 }
 

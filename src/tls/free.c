@@ -13,7 +13,7 @@
 #include "segments/page.h"
 #include "segments/span.h"
 #include "segments/whale.h"
-#include "tls/heap.h"
+#include "tls/alloc.h"
 
 /* More than this in one batch saves nothing. */
 #define STASH_BLOCKS_MAX 64
@@ -95,8 +95,11 @@ static void stash_flush(struct heap *h, struct stash *s)
 		return;
 	inbox_push(&to->inbox, s->first, s->last);
 	counter64_add(&h->x_batches, 1);
+	counter64_add(&h->x_sent_blocks, load_rlx(&s->x_blocks));
+	counter64_add(&h->x_sent_bytes, load_rlx(&s->x_bytes));
 	s->first = s->last = NULL;
-	s->blocks = s->bytes = 0;
+	store_rlx(&s->x_blocks, 0);
+	store_rlx(&s->x_bytes, 0);
 	if (unlikely(load_sc(&to->x_state) == HEAP_FREE)) /* [F2] */
 		inherit(h, to);
 }
@@ -111,28 +114,35 @@ void stash_flush_all(struct heap *h)
  * Has the stash grown enough to be sent? A thread that does not allocate may
  * never come back here, so it may hold only a little.
  */
-static bool stash_is_full(const struct heap *h, const struct stash *s)
+static ALWAYS_INLINE bool stash_is_full(const struct heap *h, struct stash *s)
 {
-	if (s->blocks >= STASH_BLOCKS_MAX || s->bytes >= load_rlx(&options.x_stash_bytes))
+	uint64_t blocks = load_rlx(&s->x_blocks), bytes = load_rlx(&s->x_bytes);
+	if (blocks >= STASH_BLOCKS_MAX || bytes >= load_rlx(&options.x_stash_bytes))
 		return true;
-	return !h->stash_credit && (s->blocks >= IDLE_BLOCKS_MAX || s->bytes >= IDLE_BYTES_MAX);
+	return !h->stash_credit && (blocks >= IDLE_BLOCKS_MAX || bytes >= IDLE_BYTES_MAX);
 }
 
-static void send(struct heap *h, struct heap *to, struct block *block, size_t bytes, bool at_once)
+/* Nothing of the receiving heap is read: its lines are hot in another cache. */
+static ALWAYS_INLINE struct stash *stash_put(
+	struct heap *h, struct heap *to, struct block *block, size_t bytes)
 {
-	struct stash *s = &h->stash[to->index % STASHES];
-	if (s->to != to) {
+	struct stash *s = &h->stash[((uintptr_t)to >> HEAP_SHIFT) % STASHES];
+	if (unlikely(s->to != to)) {
 		stash_flush(h, s);
 		s->to = to;
 	}
 	block->next = s->first;
-	s->first = block;
-	if (!s->last)
+	if (!s->first)
 		s->last = block;
-	s->bytes += bytes;
-	s->blocks++;
-	counter64_add(&h->x_sent_blocks, 1);
-	counter64_add(&h->x_sent_bytes, bytes);
+	s->first = block;
+	counter64_add(&s->x_bytes, bytes);
+	counter64_add(&s->x_blocks, 1);
+	return s;
+}
+
+static void send(struct heap *h, struct heap *to, struct block *block, size_t bytes, bool at_once)
+{
+	struct stash *s = stash_put(h, to, block, bytes);
 	if (at_once || h->leaving || stash_is_full(h, s))
 		stash_flush(h, s);
 	if (h->stash_credit)
@@ -265,12 +275,29 @@ void free_without_heap(struct page *page, struct block *block)
 		die("free(%p): no block is in use there", (void *)block);
 }
 
+/* Others may be freeing into pages of ours, and we may never allocate again. */
+static ALWAYS_INLINE void drain_now_and_then(struct heap *h)
+{
+	if (unlikely(h->pending || ++h->slow_frees % DRAIN_EVERY == 0))
+		heap_drain(h);
+}
+
 void heap_free_slow(struct heap *h, struct page *page, struct block *block)
 {
 	heap_free(h, page, block);
-	/* Others may be freeing into pages of ours, and we may never allocate again. */
-	if (unlikely(h->pending || ++h->slow_frees % DRAIN_EVERY == 0))
-		heap_drain(h);
+	drain_now_and_then(h);
+}
+
+void free_other(void *p, struct page *page, uintptr_t owner)
+{
+	struct heap *h = tls_heap;
+	if (unlikely(owner <= OWNER_SPECIAL_MAX || h == &heap_none || page->first_class)) {
+		free_slow(p);
+		return;
+	}
+	check_start(page, p);
+	send(h, (struct heap *)owner, p, load_rlx(&page->x_bytes), false);
+	drain_now_and_then(h);
 }
 
 bool heap_drain(struct heap *h)

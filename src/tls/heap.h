@@ -11,12 +11,13 @@
 #include "segments/types.h"
 
 #define STASHES 8
+#define HEAP_SHIFT 12
 
 /* Blocks of one other heap, gathered before they are sent. */
 struct stash {
 	struct heap *to;
 	struct block *first, *last;
-	size_t blocks, bytes;
+	counter64 x_blocks, x_bytes; /* own writes, any reads relaxed */
 };
 
 struct page_queue {
@@ -35,7 +36,7 @@ struct heap {
 	size_t mid_room;                        /* own: bytes they may still hold; 0 in heap_none */
 	struct page_queue queue[SMALL_CLASSES]; /* own: other pages with room, oldest first */
 	size_t partial_bytes;                   /* own: bytes of those pages */
-	struct stash stash[STASHES];            /* own: by index of the receiving heap */
+	struct stash stash[STASHES];            /* own: by address of the receiving heap */
 	unsigned stash_credit;                  /* own: blocks that may still be stashed */
 	struct block *pending;                  /* own: taken from an inbox, not yet freed */
 	struct page *full;                      /* own: full pages of a first-class heap */
@@ -46,7 +47,7 @@ struct heap {
 	bool unregistered;                      /* own: its thread's end would go unnoticed */
 	bool leaving;                           /* own: keep nothing from here on */
 	uint32_t index;                         /* const: names the heap on the stack */
-	counter64 x_sent_bytes, x_sent_blocks;  /* own writes, any reads relaxed: ever stashed */
+	counter64 x_sent_bytes, x_sent_blocks;  /* own writes, any reads relaxed: ever sent */
 	counter64 x_freed_bytes, x_freed_blocks; /* own writes, any reads relaxed: ever drained */
 	counter64 x_batches;                     /* own writes, any reads relaxed: ever sent */
 	counter64 x_let_go, x_taken;             /* own writes, any reads relaxed: pages, ever */
@@ -57,8 +58,8 @@ struct heap {
 	struct inbox inbox __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_state; /* any: enum heap_state [F2] */
 	_Atomic(uint32_t) x_lease; /* any: a first-class heap's user holds it [L1] [L2] */
-};
-_Static_assert(sizeof(struct heap) <= 4096, "an idle thread's heap is one page");
+} __attribute__((aligned(1 << HEAP_SHIFT)));
+_Static_assert(sizeof(struct heap) == 1 << HEAP_SHIFT, "an idle thread's heap is one page");
 
 /* Allocates nothing: where a thread starts, and what it falls back to. */
 extern struct heap heap_none;
@@ -143,6 +144,12 @@ void heap_retire_current(struct heap *h, unsigned size_class);
 /* Puts a page on or takes it off the list of its class. */
 void heap_enqueue(struct heap *h, struct page *page);
 void heap_dequeue(struct heap *h, struct page *page);
+
+/*
+ * Frees a block whose page was found to belong to `owner`, which is neither this
+ * thread nor OWNER_MID: the common case of a remote free, else free_slow.
+ */
+void free_other(void *p, struct page *page, uintptr_t owner);
 
 /* Sends what is stashed. */
 void stash_flush_all(struct heap *h);
