@@ -228,7 +228,7 @@ void stats_print(int fd)
 	LINE("in use by the program", "%10.1f MiB in %lu blocks", MB(s.live), s.live_blocks);
 	LINE("  of these, blocks of 2 MiB and more", "%8.1f MiB in %lu blocks", MB(s.whale_bytes),
 		s.whales);
-	LINE("free, held by threads", "%10.1f MiB in %lu heaps (%lu ever)", MB(s.cached),
+	LINE("free, in pages and thread caches", "%10.1f MiB in %lu heaps (%lu ever)", MB(s.cached),
 		s.heaps_live, s.heaps);
 	LINE("free, resident in the pools", "%10.1f MiB on %lu node(s)", MB(s.pooled), s.nodes);
 	LINE("on the way to another thread", "%10.1f MiB", MB(s.queued));
