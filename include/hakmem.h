@@ -125,7 +125,7 @@ HAK_API int hak_option_get(const char *name, char *text, size_t bytes);
 struct hak_stats {
 	uint64_t live;           /* bytes in blocks held by the program, rounded to their class */
 	uint64_t live_blocks;    /* their number */
-	uint64_t cached;         /* free bytes held by threads (pages and spans of theirs) */
+	uint64_t cached;         /* free bytes in pages of blocks, and in the caches of threads */
 	uint64_t pooled;         /* free bytes in the nodes' pools that are resident */
 	uint64_t queued;         /* bytes freed by other threads, on their way to the owner */
 	uint64_t mapped;         /* bytes of address space made accessible for blocks */
