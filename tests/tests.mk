@@ -31,7 +31,7 @@ T_LINKED := $(B)/tests/linked
 T_STRESS := $(notdir $(basename $(wildcard stress/stress_*.c)))
 
 # -fno-builtin: the compiler must not remove a malloc whose block is only freed.
-T_FLAGS := -D_GNU_SOURCE -fno-builtin -Itests -DTEST_SANITIZED=$(if $(filter asan tsan,$(BUILD)),1,0)
+T_FLAGS := -D_GNU_SOURCE -fno-builtin -Itests -DTEST_SANITIZED=$(if $(filter asan tsan%,$(BUILD)),1,0)
 T_COMMON := $(COMMON) -O1 $(T_FLAGS) -DTEST_FORM_HAK=0
 
 HAK_BINS := $(patsubst %,$(B)/tests/hak/%,$(T_API) $(T_HAK))
