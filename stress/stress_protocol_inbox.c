@@ -45,7 +45,7 @@ static void send_batch(struct worker *w)
 		p->text = random_word(w);
 		p->seal = ~p->text;
 		mark_drop(&p->holder, w, "parcel", number(p));
-		p->link.next = &first->link;
+		p->link.next = first != NULL ? &first->link : NULL;
 		first = p;
 		if (last == NULL)
 			last = p;
