@@ -55,8 +55,11 @@ bool os_unmap(void *start, size_t bytes)
 void *os_map(size_t bytes)
 {
 	void *p = map(NULL, bytes, PROT_READ | PROT_WRITE);
-	if (p)
-		add_rlx(&os_counters.x_metadata, bytes);
+	if (!p)
+		return NULL;
+	/* Sparse by design: one huge page would make all of it resident. */
+	os_no_huge(p, bytes);
+	add_rlx(&os_counters.x_metadata, bytes);
 	return p;
 }
 

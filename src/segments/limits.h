@@ -46,7 +46,11 @@
 /* Whales above this have a mapping of their own. */
 #define WHALE_REGION_MAX (REGION_BYTES / 4)
 
-/* Granules made accessible with one system call: doubling between these. */
+/*
+ * Granules made accessible with one system call: this share of what is, between
+ * these bounds. Strict overcommit charges it at once, so it is no large step.
+ */
+#define COMMIT_SHARE 4
 #define COMMIT_GRANULES_MIN 2
 #define COMMIT_GRANULES_MAX 64
 

@@ -73,7 +73,7 @@ static enum committed commit(struct region *r, size_t need)
 	do {
 		if (from + need > limit)
 			return FULL;
-		step = from < COMMIT_GRANULES_MIN ? COMMIT_GRANULES_MIN : from;
+		step = max_size(from / COMMIT_SHARE, COMMIT_GRANULES_MIN);
 		step = min_size(step, COMMIT_GRANULES_MAX);
 		step = min_size(max_size(step, need), limit - from);
 	} while (!cas_rlx(&r->x_committed, &from, (uint32_t)(from + step)));
