@@ -33,6 +33,7 @@
  *  [S1] x_slices. Freeing slices publishes the descriptor reset and the last
  *       use of the memory; release: span_publish; acquire: span_claim. Without
  *       it a claimer's writes could precede the last owner's reads.
+ *       [T] stress_protocol_slices
  *  [S2] x_slices, purge. The purger claims (acquire) and publishes (release)
  *       as any owner does, so madvise lies between the two. [T] stress_purge
  *  [S3] x_slices and the hints x_has_free, x_has_dirty (store buffering). Whoever
@@ -41,26 +42,28 @@
  *       slice is left without its hints. [T] stress_protocol_slices
  *  [S4] x_partial_words and x_partial: the same pattern. The bit in x_partial is
  *       set first, the summary after; scan_region clears the summary, then reads.
+ *       [T] stress_protocol_pages
  *  [P1] x_owner, letting go. Publishes the page's fields; release: page_let_go;
- *       acquire: page_take. [T] stress_producer, stress_churn
+ *       acquire: page_take. [T] stress_protocol_pages
  *  [P2] x_owner and the partial bit (store buffering). page_let_go stores the
  *       owner, then reads the bit and sets it if it is clear; a scanner clears
  *       the bit, then tries the owner. All are seq_cst: if the one sees the bit
  *       still set, the scanner's CAS comes after the owner was stored, so it
  *       meets NOBODY, or a newer owner who will do the same. Otherwise a page
- *       with room could be left without a bit. [T] stress_churn, stress_mixed
+ *       with room could be left without a bit. [T] stress_protocol_pages
  *  [P3] x_owner, looking into the owner. A take publishes the new owner's heap,
  *       which may be younger than the freed block; release: page_take; acquire:
  *       page_owner_acq, before a block is sent there.
  *  [F1] inbox list. Push publishes the links in the blocks; release: inbox_push;
- *       acquire: inbox_take. [T] stress_producer
+ *       acquire: inbox_take. [T] stress_protocol_inbox
  *  [F2] inbox list and x_state (store buffering). A leaving thread sets
  *       HEAP_FREE, then takes its inbox; a sender pushes, then reads x_state.
  *       All are seq_cst (so is heap_get's store), so one of the two sees the other,
- *       and no block is left behind in the inbox of a heap that nobody has. [T] stress_churn
+ *       and no block is left behind in the inbox of a heap that nobody has.
+ *       [T] stress_protocol_leave
  *  [H1] free-heap stack. Push publishes the heap; release: heap_put; acquire:
  *       heap_get. The head carries a 32-bit tag against ABA; links are indices
- *       outside the heaps.
+ *       outside the heaps. [T] stress_protocol_heaps
  *  [L1] x_lease. A first-class heap is used by whoever moved its lease from 0;
  *       acquire: lease_try; release: lease_end. [T] stress_heap
  *  [L2] x_lease and the inbox (store buffering). lease_end clears the lease, then
