@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=dash disable=SC2034
 # tests/vm/guest.sh: what the scripts that run in a guest share. Sourced at their top by busybox sh.
 
 library=/guest/libhakmem.so

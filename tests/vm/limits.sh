@@ -1,5 +1,7 @@
+# shellcheck shell=dash
 # tests/vm/limits.sh: kernels that limit memory, in a guest: strict accounting, control groups,
 # address space, locked memory, and no /proc and /sys.
+# shellcheck source=tests/vm/guest.sh
 . ./guest.sh
 ulimit -s 1024 # stacks count too, and a fork doubles them
 

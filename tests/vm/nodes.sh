@@ -1,7 +1,9 @@
+# shellcheck shell=dash
 # tests/vm/nodes.sh: threads and servers on several nodes, in a guest. Plain first touch gives a
 # thread memory of its own node, and none of a node that has no processors while others have room.
 #
 #   nodes.sh NODES MEMORY_NODES DISTANCES    the machine must look so; DISTANCES joined by commas
+# shellcheck source=tests/vm/guest.sh
 . ./guest.sh
 
 nodes=$1 memory_nodes=$2 distances=$3

@@ -1,5 +1,7 @@
+# shellcheck shell=dash
 # tests/vm/thp.sh: what a small program with threads occupies under each mode of transparent huge
 # pages, in a guest. A huge page for every thread or size would make it many times larger.
+# shellcheck source=tests/vm/guest.sh
 . ./guest.sh
 
 pages=/sys/kernel/mm/transparent_hugepage
@@ -18,28 +20,43 @@ occupied() {
 	case $value$huge in
 	*[!0-9]*) fail "$what: printed '$said'" ;;
 	esac
-	say "$what: $value KiB, $huge of them in huge pages"
+}
+
+# Where a mapping happens to lie decides whether a huge page fits into it.
+# most_occupied RUNS NAME COMMAND...: as occupied, of several runs the one that occupies most.
+most_occupied() {
+	local runs="$1" most=0 most_huge=0
+	shift
+	while [ "$runs" -gt 0 ]; do
+		occupied "$@"
+		if [ "$value" -gt $most ]; then
+			most=$value most_huge=$huge
+		fi
+		runs=$((runs - 1))
+	done
+	value=$most huge=$most_huge
+	say "$1: $value KiB, $huge of them in huge pages"
 }
 
 for stage in start hold sparse; do
 	echo never >$pages/enabled
-	occupied "$stage, never, glibc" plain ./footprint $stage
+	most_occupied 1 "$stage, never, glibc" plain ./footprint $stage
 	glibc=$value
-	occupied "$stage, never" hak ./footprint $stage
+	most_occupied 1 "$stage, never" hak ./footprint $stage
 	at_most "$stage, never: KiB (glibc $glibc)" "$value" $((glibc * 13 / 10 + 1024))
 	at_most "$stage, never: KiB in huge pages" "$huge" 0
 	limit=$((value * 13 / 10))
 
 	echo madvise >$pages/enabled
-	occupied "$stage, madvise" hak ./footprint $stage
+	most_occupied 1 "$stage, madvise" hak ./footprint $stage
 	at_most "$stage, madvise: KiB" "$value" $limit
 
 	echo always >$pages/enabled
-	occupied "$stage, always, glibc" plain ./footprint $stage
-	occupied "$stage, always" hak ./footprint $stage
+	most_occupied 1 "$stage, always, glibc" plain ./footprint $stage
+	most_occupied 8 "$stage, always" hak ./footprint $stage
 	at_most "$stage, always: KiB" "$value" $limit
-	occupied "$stage, always, khugepaged, glibc" plain ./footprint -k 3 $stage
-	occupied "$stage, always, khugepaged" hak ./footprint -k 3 $stage
+	most_occupied 1 "$stage, always, khugepaged, glibc" plain ./footprint -k 3 $stage
+	most_occupied 3 "$stage, always, khugepaged" hak ./footprint -k 3 $stage
 	at_most "$stage, always, khugepaged: KiB" "$value" $limit
 done
 finish
