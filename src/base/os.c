@@ -63,22 +63,11 @@ void *os_map(size_t bytes)
 	return p;
 }
 
-/*
- * The kernel hands out addresses downwards, so the first try is aligned by
- * chance when the last mapping was; otherwise more is mapped and trimmed.
- */
-static void *map_aligned(size_t bytes, size_t align, int prot)
+/* More is mapped than needed, and trimmed. */
+static void *map_and_trim(size_t bytes, size_t align, int prot)
 {
-	if (bytes + align < bytes) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	char *p = map(NULL, bytes, prot);
-	if (!p || !((uintptr_t)p & (align - 1)))
-		return p;
-	os_unmap(p, bytes);
 	size_t slack = align - os_page_bytes();
-	p = map(NULL, bytes + slack, prot);
+	char *p = map(NULL, bytes + slack, prot);
 	if (!p)
 		return NULL;
 	char *aligned = (char *)align_up((uintptr_t)p, align);
@@ -90,14 +79,42 @@ static void *map_aligned(size_t bytes, size_t align, int prot)
 	return aligned;
 }
 
+/*
+ * The first try is aligned by chance where the last mapping was: the kernel
+ * hands out addresses downwards. A hint makes it likely: the next aligned
+ * address below this library, and below the last one that was had that way.
+ */
+static void *map_aligned(size_t bytes, size_t align, int prot, bool hinted)
+{
+	static _Atomic(uintptr_t) x_below; /* any: relaxed, any value is only a hint */
+	if (bytes + align < bytes) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	uintptr_t below = load_rlx(&x_below);
+	if (!below)
+		below = (uintptr_t)&x_below;
+	void *hint = hinted && below > 2 * bytes ? (void *)align_down(below - bytes, align) : NULL;
+	char *p = map(hint, bytes, prot);
+	if (p && !((uintptr_t)p & (align - 1))) {
+		if (hinted)
+			store_rlx(&x_below, (uintptr_t)p);
+		return p;
+	}
+	if (!p)
+		return NULL;
+	os_unmap(p, bytes);
+	return map_and_trim(bytes, align, prot);
+}
+
 void *os_reserve(size_t bytes, size_t align)
 {
-	return map_aligned(bytes, align, PROT_NONE);
+	return map_aligned(bytes, align, PROT_NONE, true);
 }
 
 void *os_map_aligned(size_t bytes, size_t align)
 {
-	return map_aligned(bytes, align, PROT_READ | PROT_WRITE);
+	return map_aligned(bytes, align, PROT_READ | PROT_WRITE, false);
 }
 
 bool os_commit(void *start, size_t bytes)
