@@ -1,7 +1,7 @@
 #!/bin/bash
 # all-vm-nodes.sh: threads and servers on machines of their own with two nodes, and with two and one
 # that has only memory. First makes sure that such a machine reports failure, and ends in time.
-# timeout: 420
+# timeout: 480
 # shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/vm/lib.sh

@@ -19,12 +19,12 @@ passed() {
 	say "$*"
 }
 
-# hak COMMAND...: under the library. plain COMMAND...: under the C library.
+# hak COMMAND...: under the library. plain COMMAND...: under the C library. Killed when it hangs.
 hak() {
-	env LD_PRELOAD=$library "$@"
+	timeout -s KILL 90 env LD_PRELOAD=$library "$@"
 }
 plain() {
-	env "$@"
+	timeout -s KILL 90 "$@"
 }
 
 # expect WHAT WANTED COMMAND...: its output must be WANTED, with nothing on standard error and status 0.

@@ -73,16 +73,16 @@ echo max >$group/memory.high
 # ---- Address space and locked memory ----------------------------------------------------------
 
 for mib in 64 200; do
-	number "ulimit -v $mib MiB" sh -c "ulimit -v $((mib * 1024)) && exec env LD_PRELOAD=$library \
+	number "ulimit -v $mib MiB" sh -c "ulimit -v $((mib * 1024)) && exec timeout -s KILL 90 env LD_PRELOAD=$library \
 		./fill limit 3000"
 	at_least "MiB under ulimit -v $mib MiB" "$value" $((mib / 2))
 done
-expect "ulimit -v 200 MiB" ok sh -c "ulimit -v 204800 && exec env LD_PRELOAD=$library ./prog_work hakmem"
+expect "ulimit -v 200 MiB" ok sh -c "ulimit -v 204800 && exec timeout -s KILL 90 env LD_PRELOAD=$library ./prog_work hakmem"
 expect "mlockall" held hak ./fill -l -t 2 hold 16 3000
 expect "mlockall, size after size" cycled hak ./fill -l -t 2 cycle 8
 number "mlockall, glibc" sh -c 'ulimit -l 65536 && exec ./fill -u 65534 -l limit 3000'
 before=$value
-number "mlockall, 64 MiB" sh -c "ulimit -l 65536 && exec env LD_PRELOAD=$library ./fill -u 65534 -l limit 3000"
+number "mlockall, 64 MiB" sh -c "ulimit -l 65536 && exec timeout -s KILL 90 env LD_PRELOAD=$library ./fill -u 65534 -l limit 3000"
 at_least "MiB of 64 that a user may lock (glibc $before)" "$value" $((before / 2))
 
 # ---- Without /proc and /sys -------------------------------------------------------------------

@@ -43,12 +43,12 @@ pages() {
 }
 
 # watched NAME COMMAND...: runs it, and counts meanwhile what it has on each node; it must have
-# memory somewhere, and none on a node without processors. COMMAND is no function: its process is
-# the one that is looked at.
+# memory somewhere, and none on a node without processors. COMMAND is no function: timeout becomes
+# its process.
 watched() {
 	local name="$1" pid here there each most='' most_here=0 most_there=0 status=0
 	shift
-	"$@" >/tmp/out 2>/tmp/err &
+	timeout -s KILL 90 "$@" >/tmp/out 2>/tmp/err &
 	pid=$!
 	while kill -0 $pid 2>/dev/null; do
 		read -r here there each <<-END
