@@ -79,7 +79,8 @@ static void *fill_thread(void *argument)
 
 		if (!b) {
 			/* glibc passes on what mmap says about the limit of locked memory. */
-			if (f->most != SIZE_MAX || (errno != ENOMEM && !(locked && errno == EAGAIN)))
+			if (f->most != SIZE_MAX ||
+				(errno != ENOMEM && !(locked && errno == EAGAIN)))
 				die("malloc");
 			break;
 		}
