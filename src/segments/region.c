@@ -65,14 +65,18 @@ static void publish_granules(struct region *r, size_t from, size_t count)
 
 enum committed { COMMITTED, FULL, REFUSED };
 
-/* Moves the frontier of a region by at least `need` granules. */
+/*
+ * Moves the frontier of a region by at least `need` granules, or to its end:
+ * with what is free before the frontier that may do as well.
+ */
 static enum committed commit(struct region *r, size_t need)
 {
 	uint32_t from = load_rlx(&r->x_committed), limit = load_rlx(&r->x_limit);
 	size_t step;
 	do {
-		if (from + need > limit)
+		if (from >= limit)
 			return FULL;
+		need = min_size(need, limit - from);
 		step = max_size(from / COMMIT_SHARE, COMMIT_GRANULES_MIN);
 		step = min_size(step, COMMIT_GRANULES_MAX);
 		step = min_size(max_size(step, need), limit - from);

@@ -8,7 +8,8 @@
 #include "segments/types.h"
 
 /*
- * More fresh granules in a node's pool, at least `granules` in a row. False
+ * More fresh granules in a node's pool, at least `granules` in a row with those
+ * that were free at the end of the last. False
  * when the kernel refuses; the caller looks into the pool again either way,
  * because another thread may have taken them or given some back.
  */
