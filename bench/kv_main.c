@@ -142,12 +142,22 @@ static void run_for_seconds(struct run *run, double from)
 
 static void end_threads(struct run *run)
 {
-	unsigned servers = run->options.threads, all = servers + run->options.clients;
+	unsigned servers = run->options.threads, clients = run->options.clients;
 
-	/* The clients first: each still needs the answers of its last batch. */
+	/* The clients first: each still needs the answers of its last batch, and workers whose turn
+	 * is over meanwhile need others in their place. */
 	atomic_store(&run->stop, true);
-	for (unsigned i = servers; i < all; i++)
-		pthread_join(run->slots[i].thread, NULL);
+	while (clients > 0) {
+		struct slot *slot = next_ended(run, kv_now() + 1);
+
+		if (!slot)
+			continue;
+		pthread_join(slot->thread, NULL);
+		if (slot->client)
+			clients--;
+		else
+			start(slot);
+	}
 	kv_server_stop(run->server);
 	for (unsigned i = 0; i < servers; i++)
 		pthread_join(run->slots[i].thread, NULL);
