@@ -169,7 +169,8 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 	X(mapped)                                                                                  \
 	X(reserved)                                                                                \
 	X(metadata)                                                                                \
-	X(heaps) X(heaps_live) X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken)    \
+	X(heaps)                                                                                   \
+	X(heaps_live) X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken)             \
 		X(remote_batches) X(remote_blocks) X(purge_calls) X(purged) X(map_calls) X(whales) \
 			X(whale_bytes)
 

@@ -17,15 +17,11 @@
 #define store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
 
-#define xchg_acq(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define xchg_sc(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 
 #define add_rlx(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define sub_rlx(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
-#define or_rlx(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
-#define or_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_release)
 #define or_sc(p, v) atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
-#define and_rlx(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
 #define and_sc(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
 /* Strong unless named weak; on failure *expected holds what was found. */

@@ -6,7 +6,6 @@
 #include "base/check.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -177,12 +176,6 @@ bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes)
 {
 	count_map_call();
 	return mremap(from, bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
-}
-
-unsigned os_cpu(void)
-{
-	int cpu = sched_getcpu();
-	return cpu < 0 ? 0 : (unsigned)cpu;
 }
 
 size_t os_address_space_limit(void)

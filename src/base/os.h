@@ -58,9 +58,6 @@ void *os_move_pages(void *from, size_t bytes);
  */
 bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes);
 
-/* The CPU this thread runs on. */
-unsigned os_cpu(void);
-
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
 

@@ -52,8 +52,8 @@ static void publish(struct batch *b, bool purged)
 		}
 		or_sc(&r->x_slices[g], word); /* [S2] [S3] */
 		if (!purged)
-			or_sc(&r->x_has_dirty[g / 64], bit);
-		if (!(load_sc(&r->x_has_free[g / 64]) & bit))
+			or_sc(&r->x_has_dirty[g / 64], bit);  /* [S3] */
+		if (!(load_sc(&r->x_has_free[g / 64]) & bit)) /* [S3] */
 			or_sc(&r->x_has_free[g / 64], bit);
 	}
 	b->count = 0;
@@ -101,7 +101,7 @@ static size_t purge_region(struct region *r, size_t bytes, bool *ok)
 		for (; bits && taken < bytes && *ok; bits &= bits - 1) {
 			uint64_t bit = bits & -bits;
 			/* Cleared first: slices freed after this set it again. */
-			and_sc(&r->x_has_dirty[w], ~bit);
+			and_sc(&r->x_has_dirty[w], ~bit); /* [S3] */
 			taken += batch_take(&b, w * 64 + (size_t)__builtin_ctzl(bits));
 			if (b.count == BATCH_GRANULES)
 				*ok = batch_flush(&b);

@@ -58,8 +58,8 @@ static void publish_granules(struct region *r, size_t from, size_t count)
 	add_rlx(&nodes[r->node].x_committed, count * GRANULE_BYTES);
 	add_rlx(&r->x_room, count * GRANULE_SLICES);
 	for (size_t g = from; g < from + count; g++) {
-		store_rel(&r->x_slices[g], SLICES_ALL); /* [S1] */
-		or_sc(&r->x_has_free[g / 64], (uint64_t)1 << (g % 64));
+		store_rel(&r->x_slices[g], SLICES_ALL);                 /* [S1] */
+		or_sc(&r->x_has_free[g / 64], (uint64_t)1 << (g % 64)); /* [S3] */
 	}
 }
 

@@ -66,7 +66,7 @@ static uint32_t candidates(uint64_t word, bool dirty)
 static void clear_hint(
 	_Atomic(uint64_t) *x_hint, _Atomic(uint64_t) *x_slices, uint64_t bit, bool dirty)
 {
-	and_sc(x_hint, ~bit);
+	and_sc(x_hint, ~bit); /* [S3] */
 	if (candidates(load_sc(x_slices), dirty))
 		or_sc(x_hint, bit);
 }
@@ -176,10 +176,10 @@ static void span_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 		add_rlx(&nodes[r->node].x_dirty_bytes,
 			(uint64_t)__builtin_popcount(mask) * SLICE_BYTES);
 	}
-	or_sc(&r->x_slices[g], word); /* [S1] */
-	if (!(load_sc(&r->x_has_free[g / 64]) & bit))
+	or_sc(&r->x_slices[g], word);                 /* [S1] */
+	if (!(load_sc(&r->x_has_free[g / 64]) & bit)) /* [S3] */
 		or_sc(&r->x_has_free[g / 64], bit);
-	if (dirty && !(load_sc(&r->x_has_dirty[g / 64]) & bit))
+	if (dirty && !(load_sc(&r->x_has_dirty[g / 64]) & bit)) /* [S3] */
 		or_sc(&r->x_has_dirty[g / 64], bit);
 }
 

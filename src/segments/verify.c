@@ -36,7 +36,7 @@ static void verify_small(struct region *r, size_t index)
 
 static size_t verify_granule(struct region *r, size_t g)
 {
-	uint64_t word = load_acq(&r->x_slices[g]);
+	uint64_t word = load_acq(&r->x_slices[g]); /* [S1] */
 	uint32_t pool = (uint32_t)word, dirty = (uint32_t)(word >> SLICES_DIRTY_SHIFT);
 	size_t pages = 0;
 	CHECK((dirty & ~pool) == 0, "verify: granule %zu: dirty slices that are not in the pool",
@@ -58,8 +58,8 @@ size_t verify_all(void)
 {
 	size_t pages = 0;
 	for (unsigned node = 0; node < topology_nodes(); node++) {
-		struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]);
-		for (; r; r = load_acq(&r->x_next))
+		struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
+		for (; r; r = load_acq(&r->x_next))                                /* [R1] */
 			for (size_t g = 0; g < REGION_GRANULES; g++)
 				pages += verify_granule(r, g);
 	}

@@ -37,8 +37,8 @@ static bool lease_is_lost(struct heap *h)
 void lease_end(struct heap *h)
 {
 	do
-		xchg_sc(&h->x_lease, 0); /* [L1] [L2] */
-	while (load_sc(&h->inbox.x_list) && lease_try(h) && heap_drain_all(h));
+		xchg_sc(&h->x_lease, 0);                                        /* [L1] [L2] */
+	while (load_sc(&h->inbox.x_list) && lease_try(h) && heap_drain_all(h)); /* [L2] */
 }
 
 void lease_drain(struct heap *h)

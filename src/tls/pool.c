@@ -116,9 +116,9 @@ void heap_put(struct heap *h)
 	for (;;) {
 		heap_flush(h);
 		xchg_sc(&h->x_state, HEAP_FREE); /* [F2] */
-		if (!load_sc(&h->inbox.x_list))
+		if (!load_sc(&h->inbox.x_list))  /* [F2] */
 			break;
-		xchg_sc(&h->x_state, HEAP_LIVE);
+		xchg_sc(&h->x_state, HEAP_LIVE); /* [F2] */
 	}
 	h->leaving = h->unregistered = false;
 	push(h);

@@ -13,8 +13,8 @@ void thread_init(void);
 void thread_register(struct heap *h);
 
 /*
- * This thread's heap, made at its first call. Once the thread has run its last
- * destructor, a borrowed heap. NULL with ENOMEM, otherwise errno is preserved.
+ * This thread's heap, made at its first call. Once that heap went at the
+ * thread's end, a borrowed one. NULL with ENOMEM, otherwise errno is preserved.
  * heap_leave ends the use.
  */
 struct heap *heap_enter_first(void);
