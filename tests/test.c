@@ -111,16 +111,31 @@ bool all_zero(const void *block, size_t bytes)
 	return true;
 }
 
-size_t resident_bytes(void)
+/* In pages. No stream: it would allocate what is being measured. */
+static void read_statm(unsigned long *total, unsigned long *resident)
 {
 	char text[128] = "";
-	unsigned long total = 0, resident = 0;
 	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 
 	CHECK(fd >= 0, "/proc/self/statm: %s", strerror(errno));
 	CHECK(read(fd, text, sizeof text - 1) > 0, "/proc/self/statm cannot be read");
 	close(fd);
-	CHECK(sscanf(text, "%lu %lu", &total, &resident) == 2, "statm reads %s", text);
+	CHECK(sscanf(text, "%lu %lu", total, resident) == 2, "statm reads %s", text);
+}
+
+size_t space_bytes(void)
+{
+	unsigned long total = 0, resident = 0;
+
+	read_statm(&total, &resident);
+	return total * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t resident_bytes(void)
+{
+	unsigned long total = 0, resident = 0;
+
+	read_statm(&total, &resident);
 	return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 

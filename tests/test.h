@@ -64,6 +64,8 @@ bool all_zero(const void *block, size_t bytes);
 
 /* Resident bytes of this process, and their highest value so far. */
 size_t resident_bytes(void);
+/* Address space of the process. */
+size_t space_bytes(void);
 size_t resident_peak_bytes(void);
 
 /* What became of a child: as waitpid, and what it wrote to stderr. */

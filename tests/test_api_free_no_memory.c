@@ -18,16 +18,6 @@ static pthread_barrier_t barrier;
 /* Of a thread that lives on, and of one that has ended. */
 static void *block[2][FREEING][KINDS];
 
-static size_t space_bytes(void)
-{
-	unsigned long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	CHECK(file && fscanf(file, "%lu", &pages) == 1, "/proc/self/statm");
-	fclose(file);
-	return pages * 4096;
-}
-
 static void limit_to(rlim_t bytes)
 {
 	struct rlimit limit = {bytes, RLIM_INFINITY};

@@ -27,16 +27,6 @@ static int by_address(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static size_t space_bytes(void)
-{
-	unsigned long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	CHECK(file && fscanf(file, "%lu", &pages) == 1, "/proc/self/statm");
-	fclose(file);
-	return pages * 4096;
-}
-
 static void fill(void)
 {
 	char *last;

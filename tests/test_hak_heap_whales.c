@@ -17,16 +17,6 @@ struct state {
 	size_t space;
 };
 
-static size_t space_bytes(void)
-{
-	unsigned long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-
-	CHECK(file && fscanf(file, "%lu", &pages) == 1, "/proc/self/statm");
-	fclose(file);
-	return pages * 4096;
-}
-
 static struct state state_now(void)
 {
 	struct state state;
