@@ -104,7 +104,7 @@ def parse_result(output):
     raise BenchError("no RESULT line")
 
 
-def start(allocator, command):
+def start(allocator, command, pass_fds=()):
     return subprocess.Popen(
         command,
         env=allocator.environment(),
@@ -112,6 +112,7 @@ def start(allocator, command):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        pass_fds=pass_fds,
     )
 
 

@@ -3,6 +3,7 @@
 #
 #   make bench           everything, about 20 minutes
 #   make bench-quick     shorter runs and fewer of them, 3 minutes
+#   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
 #   make instructions    instructions per malloc and free, by callgrind
 #
 #   BENCH_LIBS='name=path ...'   more allocators beside the default ones
@@ -19,16 +20,23 @@ BENCH_CFLAGS := -std=gnu11 -O2 -g $(WARN) -fno-builtin-malloc -fno-builtin-callo
 BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' bench/runner.py --programs $(BENCH_BIN) \
 	--hakmem $(LIB_SO)
 
-.PHONY: bench bench-quick bench-programs bench-packages instructions
+BENCH_TOOL = BENCH_LIBS='$(BENCH_LIBS)' bench/$(@:bench-%=%).py --programs $(BENCH_BIN) \
+	--hakmem $(LIB_SO) $(BENCH_ARGS)
+
+.PHONY: bench bench-quick bench-idle bench-programs bench-packages instructions
 
 bench-programs: $(BENCH_PROGRAMS)
 
-$(BENCH_BIN)/common.o: bench/common.c bench/common.h
+BENCH_SHARED := common residency
+BENCH_HEADERS := $(BENCH_SHARED:%=bench/%.h)
+BENCH_OBJ := $(BENCH_SHARED:%=$(BENCH_BIN)/%.o)
+
+$(BENCH_OBJ): $(BENCH_BIN)/%.o: bench/%.c $(BENCH_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -c -o $@ $<
 
-$(BENCH_BIN)/bench_%: bench/bench_%.c bench/common.h $(BENCH_BIN)/common.o
-	$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_BIN)/common.o -lpthread
+$(BENCH_BIN)/bench_%: bench/bench_%.c $(BENCH_HEADERS) $(BENCH_OBJ)
+	$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_OBJ) -lpthread
 
 bench-packages:
 	@bench/packages.sh
@@ -38,6 +46,9 @@ bench: bench-packages $(LIB_SO) bench-programs
 
 bench-quick: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_RUN) --quick $(BENCH_ARGS)
+
+bench-idle: bench-packages $(LIB_SO) bench-programs
+	@$(BENCH_TOOL)
 
 instructions: bench-packages $(LIB_SO) bench-programs
 	@BENCH_LIBS='$(BENCH_LIBS)' bench/instructions.py --programs $(BENCH_BIN) \

@@ -159,22 +159,27 @@ uint64_t now_ns(void)
 	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-uint64_t bench_status_kib(const char *field)
+uint64_t bench_proc_kib(const char *path, const char *field)
 {
 	char text[8192];
 	const char *found;
 	ssize_t length;
-	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		bench_die("/proc/self/status: %s", strerror(errno));
+		bench_die("%s: %s", path, strerror(errno));
 	length = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[length > 0 ? length : 0] = 0;
 	found = strstr(text, field);
 	if (!found)
-		bench_die("/proc/self/status has no %s", field);
+		bench_die("%s has no %s", path, field);
 	return strtoull(found + strlen(field), NULL, 10);
+}
+
+uint64_t bench_status_kib(const char *field)
+{
+	return bench_proc_kib("/proc/self/status", field);
 }
 
 void measure_begin(struct measure *measure)

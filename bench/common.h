@@ -126,6 +126,9 @@ struct measure {
 
 uint64_t now_ns(void);
 
+/* A field ("Rss:") of a file of /proc in KiB, read without malloc. */
+uint64_t bench_proc_kib(const char *path, const char *field);
+
 /* A field of /proc/self/status ("VmRSS:") in KiB. */
 uint64_t bench_status_kib(const char *field);
 

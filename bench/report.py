@@ -3,59 +3,23 @@
 import json
 import math
 import os
-import subprocess
 
 import workloads
 from allocators import GLIBC, HAKMEM, MIMALLOC
 from summary import LIMIT, Summary, idle_kib_per_thread
-
-
-def _number(value, digits=3):
-    """About `digits` significant digits, without an exponent."""
-    if value is None:
-        return "-"
-    if abs(value) >= 10 ** (digits - 1) or value == 0:
-        return f"{value:.0f}"
-    return f"{value:.{digits - 1 if abs(value) < 10 else digits - 2}f}"
-
-
-def _interval(found):
-    if found is None:
-        return "-"
-    if found[2] == math.inf:
-        return f"{found[0]:.2f} [too few runs]"
-    return f"{found[0]:.2f} [{found[1]:.2f}, {found[2]:.2f}]"
-
-
-def _ratio_of(value, base):
-    return "-" if value is None or not base else f"{value / base:.2f}"
-
-
-def _table(header, rows):
-    """Markdown: the first column to the left, the others to the right."""
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
-    return lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows] + [""]
-
-
-def _text_table(header, rows):
-    cells = [[str(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))]).rstrip()
-        for row in cells
-    ]
+from tables import interval, number, plot, ratio_of, table, text_table
 
 
 def _overview_rows(summary):
     for test in summary.tests:
         best = summary.best_peer(test)
-        row = [test.name, *(_number(summary.median(test, name, "ns")) for name in summary.names)]
+        row = [test.name, *(number(summary.median(test, name, "ns")) for name in summary.names)]
         if HAKMEM in summary.names:
             found = summary.ratio(test, HAKMEM, best)
             rss = summary.median(test, HAKMEM, "peak_kib")
-            row += [_interval(found), best, summary.verdict(test)]
-            row += [_ratio_of(rss, summary.median(test, GLIBC, "peak_kib"))]
-            row += [_ratio_of(rss, summary.median(test, MIMALLOC, "peak_kib"))] if summary.has_mimalloc() else []
+            row += [interval(found), best, summary.verdict(test)]
+            row += [ratio_of(rss, summary.median(test, GLIBC, "peak_kib"))]
+            row += [ratio_of(rss, summary.median(test, MIMALLOC, "peak_kib"))] if summary.has_mimalloc() else []
         else:
             row.append(best)
         yield row
@@ -93,13 +57,13 @@ def _test_section(summary, test):
         rows.append(
             [
                 name + (" (best peer)" if name == best else ""),
-                _number(summary.median(test, name, "ns")),
-                _number(summary.spread(test, name, "ns")),
-                _interval(summary.ratio(test, name, best)),
-                _interval(summary.ratio(test, name, MIMALLOC)) if summary.has_mimalloc() else "-",
+                number(summary.median(test, name, "ns")),
+                number(summary.spread(test, name, "ns")),
+                interval(summary.ratio(test, name, best)),
+                interval(summary.ratio(test, name, MIMALLOC)) if summary.has_mimalloc() else "-",
                 f"{rss:.0f}",
-                _ratio_of(rss, summary.median(test, GLIBC, "peak_kib")),
-                _ratio_of(rss, summary.median(test, MIMALLOC, "peak_kib")) if summary.has_mimalloc() else "-",
+                ratio_of(rss, summary.median(test, GLIBC, "peak_kib")),
+                ratio_of(rss, summary.median(test, MIMALLOC, "peak_kib")) if summary.has_mimalloc() else "-",
                 f"{summary.median(test, name, 'minflt'):.0f}",
                 f"{summary.median(test, name, 'user_us') / 1000:.1f}",
                 f"{summary.median(test, name, 'sys_us') / 1000:.1f}",
@@ -109,7 +73,7 @@ def _test_section(summary, test):
     arguments = " ".join(f"{key}={value}" for key, value in test.args.items())
     header = ["", "ns/op", "IQR", "/ best peer", "/ mimalloc", "peak KiB", "/ glibc", "/ mimalloc"]
     header += ["minor faults", "user ms", "sys ms"]
-    return [f"### {test.name}", "", f"`{test.program} {arguments}`, {runs} runs", "", *_table(header, rows)]
+    return [f"### {test.name}", "", f"`{test.program} {arguments}`, {runs} runs", "", *table(header, rows)]
 
 
 def _scenario_section(summary):
@@ -136,18 +100,18 @@ def _scenario_section(summary):
             rows.append(
                 [
                     name,
-                    _number(summary.median(test, name, "ns")),
-                    _number(summary.quantile(test, name, "ns", 0.95)),
-                    _number(summary.quantile(test, name, "ns", 0.99)),
-                    *(_number(part) for part in (above or (None, None, None))),
-                    _number(summary.median(test, name, "steady_ns")),
+                    number(summary.median(test, name, "ns")),
+                    number(summary.quantile(test, name, "ns", 0.95)),
+                    number(summary.quantile(test, name, "ns", 0.99)),
+                    *(number(part) for part in (above or (None, None, None))),
+                    number(summary.median(test, name, "steady_ns")),
                     f"{faults:.0f}",
                     f"{faults / ops:.3f}",
                     f"{summary.median(test, name, 'peak_kib'):.0f}",
                 ]
             )
         runs = len(summary.data[test.name][GLIBC])
-        lines += [f"### {test.name}, {runs} process runs", "", *_table(header, rows)]
+        lines += [f"### {test.name}, {runs} process runs", "", *table(header, rows)]
     return lines
 
 
@@ -157,7 +121,7 @@ def _idle_rows(session):
         for blocks in workloads.IDLE_BLOCKS:
             beyond = idle_kib_per_thread(session.idle, blocks, allocator.name)
             result = session.idle.get(blocks, {}).get(allocator.name)
-            row += [_number(beyond), _number(result["after_kib"] / 1024) if result else "-"]
+            row += [number(beyond), number(result["after_kib"] / 1024) if result else "-"]
         yield row
 
 
@@ -172,12 +136,12 @@ def _burst_rows(session):
     for threads, results in session.burst.items():
         for name, result in results.items():
             live = result["live_kib"]
-            ratios = [f"{result[f'rss_{second}s'] / live:.2f}" for second in workloads.BURST_SECONDS]
+            ratios = [f"{result[f'resident_{second}s'] / live:.2f}" for second in workloads.BURST_SECONDS]
             yield [f"{name}, {threads} thr.", f"{live / 1024:.1f}", f"{result['grown_kib'] / 1024:.0f}", *ratios]
 
 
 def _burst_header():
-    return ["RSS / live", "live MiB", "grown MiB", *(f"{second} s" for second in workloads.BURST_SECONDS)]
+    return ["resident / live", "live MiB", "grown MiB", *(f"{second} s" for second in workloads.BURST_SECONDS)]
 
 
 def _startup_rows(session):
@@ -211,20 +175,20 @@ def _markdown(session, summary, facts):
     if summary.failures:
         lines += ["## Failures", "", *(f"- {failure}" for failure in summary.failures), ""]
     if summary.tests:
-        lines += ["## Geometric means", "", *_table(_mean_header(summary), _mean_rows(summary))]
-        lines += ["## All tests", "", *_table(_overview_header(summary), _overview_rows(summary))]
+        lines += ["## Geometric means", "", *table(_mean_header(summary), _mean_rows(summary))]
+        lines += ["## All tests", "", *table(_overview_header(summary), _overview_rows(summary))]
         lines += ["![time and memory](report.png)", ""]
     if session.startup:
         lines += ["## Start-up", "", "`/bin/true` from spawn to exit, and the peak of `cat`.", ""]
-        lines += _table(STARTUP_HEADER, _startup_rows(session))
+        lines += table(STARTUP_HEADER, _startup_rows(session))
     if session.idle:
         lines += ["## Idle threads", ""]
         lines += ["Resident memory and page tables per thread, beyond glibc's threads without malloc.", ""]
-        lines += _table(_idle_header(), _idle_rows(session))
+        lines += table(_idle_header(), _idle_rows(session))
     if session.burst:
         lines += ["## Burst and idle", ""]
         lines += ["Resident memory over live bytes after 95% were freed, the process asleep.", ""]
-        lines += _table(_burst_header(), _burst_rows(session))
+        lines += table(_burst_header(), _burst_rows(session))
     lines += _scenario_section(summary)
     if summary.tests:
         lines += ["## Each test", ""]
@@ -282,33 +246,29 @@ def _plot(summary, out):
     data = f"{out}/plot.dat"
     with open(data, "w", encoding="utf-8") as file:
         file.write("\n\n\n".join(blocks) + "\n")
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plot.gp")
-    command = ["gnuplot", "-c", script, data, f"{out}/report.png", str(len(summary.names))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"bench: no plot: {(done.stderr.strip().splitlines() or ['gnuplot failed'])[-1]}")
+    plot("plot.gp", data, f"{out}/report.png", len(summary.names))
 
 
 def _print_summary(session, summary):
     if summary.tests:
-        print("\n".join(_text_table(_overview_header(summary), _overview_rows(summary))), end="\n\n")
-        print("\n".join(_text_table(_mean_header(summary), _mean_rows(summary))), end="\n\n")
+        print("\n".join(text_table(_overview_header(summary), _overview_rows(summary))), end="\n\n")
+        print("\n".join(text_table(_mean_header(summary), _mean_rows(summary))), end="\n\n")
     if session.startup:
         print("Start-up of /bin/true")
-        print("\n".join(_text_table(STARTUP_HEADER, _startup_rows(session))), end="\n\n")
+        print("\n".join(text_table(STARTUP_HEADER, _startup_rows(session))), end="\n\n")
     if session.idle:
         print("Idle threads: KiB per thread beyond glibc's threads without malloc")
-        print("\n".join(_text_table(_idle_header(), _idle_rows(session))), end="\n\n")
+        print("\n".join(text_table(_idle_header(), _idle_rows(session))), end="\n\n")
     if session.burst:
         print("Burst and idle: resident memory over live memory")
-        print("\n".join(_text_table(_burst_header(), _burst_rows(session))), end="\n\n")
+        print("\n".join(text_table(_burst_header(), _burst_rows(session))), end="\n\n")
     for failure in summary.failures:
         print(f"FAILED {failure}")
     if HAKMEM in summary.names and summary.tests:
         best = summary.best_peer_overall()
         counts = ", ".join(f"{count} {word}" for word, count in summary.verdict_counts().items() if count)
         print(f"hakmem against the best peer of each test: {counts}")
-        print(f"hakmem over {best}, all tests: {_interval(summary.geometric_ratio(HAKMEM, best))}")
+        print(f"hakmem over {best}, all tests: {interval(summary.geometric_ratio(HAKMEM, best))}")
 
 
 def write(session, facts):

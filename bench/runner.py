@@ -19,36 +19,12 @@ import report
 import stats
 import workloads
 from allocators import BenchError
+from harness import Progress
 from summary import LIMIT
 
 SCENARIO_RUNS = 50
 FULL_ROUNDS, QUICK_ROUNDS = 10, 6
 QUICK_SECONDS = 170
-
-
-class Progress:
-    """One changing line on a terminal, a line every ten seconds elsewhere."""
-
-    def __init__(self):
-        self.start = time.monotonic()
-        self.last = -10.0
-        self.live = sys.stdout.isatty()
-
-    def elapsed(self):
-        return time.monotonic() - self.start
-
-    def show(self, text, force=False):
-        elapsed = self.elapsed()
-        line = f"[{int(elapsed) // 60}:{int(elapsed) % 60:02d}] {text}"
-        if self.live:
-            print(f"\r\033[K{line}", end="", flush=True)
-        elif force or elapsed - self.last >= 10:
-            print(line, flush=True)
-            self.last = elapsed
-
-    def end(self):
-        if self.live:
-            print("\r\033[K", end="", flush=True)
 
 
 class Session:
