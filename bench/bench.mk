@@ -3,6 +3,7 @@
 #
 #   make bench           everything, about 20 minutes
 #   make bench-quick     shorter runs and fewer of them, 3 minutes
+#   make bench-scenarios large blocks in steady state, against no allocator, 6 minutes
 #   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
 #   make instructions    instructions per malloc and free, by callgrind
 #
@@ -23,7 +24,7 @@ BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' bench/runner.py --programs $(BENCH_BIN) 
 BENCH_TOOL = BENCH_LIBS='$(BENCH_LIBS)' bench/$(@:bench-%=%).py --programs $(BENCH_BIN) \
 	--hakmem $(LIB_SO) $(BENCH_ARGS)
 
-.PHONY: bench bench-quick bench-idle bench-programs bench-packages instructions
+.PHONY: bench bench-quick bench-scenarios bench-idle bench-programs bench-packages instructions
 
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -47,7 +48,7 @@ bench: bench-packages $(LIB_SO) bench-programs
 bench-quick: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_RUN) --quick $(BENCH_ARGS)
 
-bench-idle: bench-packages $(LIB_SO) bench-programs
+bench-scenarios bench-idle: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_TOOL)
 
 instructions: bench-packages $(LIB_SO) bench-programs

@@ -98,12 +98,13 @@ class Report:
             if allocator.identity() != identity:
                 raise BenchError(f"{allocator.path} changed while it was measured: start again")
 
-    def add(self, heading, text, header, rows):
-        self.sections.append((heading, text, header, list(rows)))
+    def add(self, heading, text, header, rows, terminal=True):
+        """`terminal`: whether the table is printed too."""
+        self.sections.append((heading, text, header, list(rows), terminal))
 
     def _markdown(self, picture):
         lines = [f"# {self.title}", "", *(f"- {key}: {value}" for key, value in self.facts.items()), ""]
-        for heading, text, header, rows in self.sections:
+        for heading, text, header, rows, _ in self.sections:
             lines += [f"## {heading}", "", *([text, ""] if text else []), *table(header, rows)]
         return "\n".join(lines + ([f"![{self.title}]({picture})", ""] if picture else []))
 
@@ -113,8 +114,9 @@ class Report:
         self.progress.end()
         self.facts["load after"] = machine.load()
         os.makedirs(out, exist_ok=True)
-        for heading, text, header, rows in self.sections:
-            print("\n".join([heading, *([text] if text else []), *text_table(header, rows), ""]))
+        for heading, text, header, rows, terminal in self.sections:
+            if terminal:
+                print("\n".join([heading, *([text] if text else []), *text_table(header, rows), ""]))
         with open(f"{out}/{self.name}.md", "w", encoding="utf-8") as file:
             file.write(self._markdown(picture))
         with open(f"{out}/{self.name}.json", "w", encoding="utf-8") as file:
