@@ -1,6 +1,6 @@
 # hakmem: one non-recursive Makefile.
 #
-#   make                 build/libhakmem.so and build/libhakmem.a
+#   make                 build/libhakmem.so, build/libhakmem.a, build/libhakmem-topology.so
 #   make check           everything a change must pass (under 15 minutes)
 #   make check-all       + servers, sanitizers x compilers, emulated machines
 #   make stress          the stress programs (BUILD=…, STRESS_S=seconds)
@@ -48,7 +48,9 @@ CFLAGS := $(COMMON) $(MODE_$(BUILD))
 LDFLAGS := $(filter -fsanitize=%,$(MODE_$(BUILD)))
 LDLIBS := -lpthread
 
-SRC := $(wildcard src/*/*.c)
+# The second library: the only one that is linked with hwloc and libnuma.
+PLUGIN_SRC := src/numa/discover.c
+SRC := $(filter-out $(PLUGIN_SRC),$(wildcard src/*/*.c))
 # The archive has hak_* names only; the libc and C++ symbols are the shared library's.
 OVERRIDE := src/api/libc.c src/api/cxx.c
 OBJ := $(SRC:%.c=$(B)/%.o)
@@ -56,21 +58,27 @@ AOBJ := $(filter-out $(OVERRIDE:%.c=$(B)/%.o),$(OBJ))
 
 LIB_SO := $(B)/libhakmem.so
 LIB_A := $(B)/libhakmem.a
+PLUGIN_SO := $(B)/libhakmem-topology.so
+ifeq ($(words $(wildcard /usr/include/hwloc.h /usr/include/numa.h)),2)
+PLUGIN := $(PLUGIN_SO)
+else
+$(info no hwloc.h or numa.h (libhwloc-dev, libnuma-dev): libhakmem-topology.so is not built)
+endif
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PHONY: all clean install man check check-all stress lint symbols format
 
 ifeq ($(SANITIZED),)
-all: $(LIB_SO) $(LIB_A)
+all: $(LIB_SO) $(LIB_A) $(PLUGIN)
 else
 all: $(LIB_A)
 endif
 
 ifeq ($(BUILD)-$(CC),release-gcc)
-all: build/libhakmem.so build/libhakmem.a
+all: build/libhakmem.so build/libhakmem.a $(PLUGIN:$(B)/%=build/%)
 endif
-build/libhakmem.so build/libhakmem.a: build/%: $(B)/%
+build/libhakmem.so build/libhakmem.a build/libhakmem-topology.so: build/%: $(B)/%
 	@ln -sfn $(patsubst build/%,%,$<) $@
 
 $(B)/src/%.o: src/%.c
@@ -82,6 +90,11 @@ $(LIB_SO): $(OBJ) src/api/exports.map
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \
 		-Wl,-z,initfirst -Wl,--version-script=src/api/exports.map -Wl,--hash-style=gnu $(LDLIBS)
+
+$(PLUGIN_SO): $(PLUGIN_SRC:%.c=$(B)/%.o)
+	$(if $(V),,@echo "  LINK  $@")
+	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -Wl,-soname,libhakmem-topology.so -Wl,-z,defs -Wl,-z,now \
+		-Wl,--hash-style=gnu -lhwloc -lnuma
 
 # One object, so that start-up code is always linked and internal names stay inside.
 $(LIB_A): $(AOBJ)
@@ -101,7 +114,7 @@ build/hakmem.7: docs/hakmem.7.in docs/man.sh src/base/options.def include/hakmem
 
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man7
-	install -m 644 $(LIB_SO) $(LIB_A) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(LIB_SO) $(LIB_A) $(PLUGIN) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 include/hakmem.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 build/hakmem.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
@@ -109,4 +122,4 @@ format:
 	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] bench/*.[ch])
 
 -include tests/tests.mk stress/stress.mk $(wildcard bench/*.mk)
--include $(OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(PLUGIN_SRC:%.c=$(B)/%.d)

@@ -4,8 +4,13 @@
 #
 # An entry is WHAT:PACKAGE, where WHAT is a command or a file whose absence asks for PACKAGE.
 
-# What the build needs.
-packages_build=(gcc:gcc make:make /usr/include/stdio.h:libc6-dev)
+# What the build needs; hwloc and libnuma for the library that machines with several nodes load,
+# and liburcu, loaded by programs with threads.
+packages_build=(
+	gcc:gcc make:make /usr/include/stdio.h:libc6-dev
+	/usr/include/hwloc.h:libhwloc-dev /usr/include/numa.h:libnuma-dev
+	/usr/lib/x86_64-linux-gnu/liburcu-bp.so.8:liburcu8
+)
 
 # What the tests need besides. Servers are no part of this: their tests unpack them under build/.
 packages_check=(

@@ -5,13 +5,21 @@
  */
 #include "api/stats.h"
 #include "base/options.h"
-#include "numa/topology.h"
+#include "base/rcu.h"
+#include "numa/place.h"
+#include "segments/region.h"
 #include "tls/first_class.h"
 #include "tls/thread.h"
 
 #include <pthread.h>
 #include <sys/auxv.h>
 #include <unistd.h>
+
+static void forked(void)
+{
+	lease_forked();
+	rcu_after_fork_child();
+}
 
 __attribute__((constructor)) static void start(int argc, char **argv, char **environment)
 {
@@ -20,8 +28,10 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	if (environment && !getauxval(AT_SECURE))
 		options_parse(environment);
 	topology_init();
+	if (place_matters())
+		region_bind_all();
 	thread_init();
-	pthread_atfork(NULL, NULL, lease_forked);
+	pthread_atfork(rcu_before_fork, rcu_after_fork_parent, forked);
 }
 
 __attribute__((destructor)) static void finish(void)

@@ -17,6 +17,7 @@
 #define store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
 
+#define xchg_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define xchg_sc(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 
 #define add_rlx(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)

@@ -15,7 +15,7 @@
 #define PREFIX "HAKMEM_"
 #define NAME_BYTES 40
 
-enum kind { BYTES, COUNT, FLAG, NODES };
+enum kind { BYTES, COUNT, FLAG, NODES, NUMA };
 enum when { START, ANY };
 
 struct options options = {
@@ -86,10 +86,30 @@ static bool parse_nodes(const char *text, size_t *value)
 	return parse_number(text + sizeof synthetic - 1, false, value) && *value > 0;
 }
 
+static const char *const numa_modes[NUMA_MODES] = {
+	"preferred", "strict", "interleave", "local", "off"};
+
+static bool parse_numa(const char *text, size_t *value)
+{
+	for (*value = 0; *value < NUMA_MODES; ++*value)
+		if (!strcmp(text, numa_modes[*value]))
+			return true;
+	return false;
+}
+
 static bool parse(const struct option *o, const char *text, size_t *value)
 {
-	bool ok = o->kind == NODES ? parse_nodes(text, value)
-				   : parse_number(text, o->kind == BYTES, value);
+	bool ok;
+	switch (o->kind) {
+	case NODES:
+		ok = parse_nodes(text, value);
+		break;
+	case NUMA:
+		ok = parse_numa(text, value);
+		break;
+	default:
+		ok = parse_number(text, o->kind == BYTES, value);
+	}
 	return ok && *value >= o->least && *value <= o->most;
 }
 
@@ -158,5 +178,7 @@ int option_get(const char *name, char *text, size_t bytes)
 	size_t value = load_rlx(o->x_value);
 	if (o->kind == NODES && value == 0)
 		return snprintf(text, bytes, "system");
+	if (o->kind == NUMA)
+		return snprintf(text, bytes, "%s", numa_modes[value]);
 	return snprintf(text, bytes, "%s%zu", o->kind == NODES ? "synthetic:" : "", value);
 }

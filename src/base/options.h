@@ -8,6 +8,9 @@
 #include "base/atomic.h"
 #include "base/base.h"
 
+/* Values of the option numa, in the order of their names. */
+enum numa_mode { NUMA_PREFERRED, NUMA_STRICT, NUMA_INTERLEAVE, NUMA_LOCAL, NUMA_OFF, NUMA_MODES };
+
 struct options {
 #define OPTION(name, kind, value, least, most, when, text) _Atomic(size_t) x_##name; /* any */
 #include "base/options.def"

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "numa/place.h"
 #include "segments/map.h"
 #include "segments/span.h"
 
@@ -128,7 +129,7 @@ size_t span_purge(unsigned node, size_t bytes)
 
 void pool_trim(unsigned node)
 {
-	size_t most = load_rlx(&options.x_purge_bytes);
+	size_t most = place_keeps_nothing(node) ? 0 : load_rlx(&options.x_purge_bytes);
 	size_t dirty = load_rlx(&nodes[node].x_dirty_bytes);
 	if (likely(dirty <= most + load_rlx(&nodes[node].x_purge_floor)))
 		return;

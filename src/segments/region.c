@@ -15,6 +15,7 @@
 #include "segments/region.h"
 
 #include "base/os.h"
+#include "numa/place.h"
 #include "segments/map.h"
 
 #include <errno.h>
@@ -109,6 +110,7 @@ static struct region *reserve_region(unsigned node, enum region_kind kind, struc
 		return other == newest ? NULL : other;
 	}
 	os_no_huge(base, REGION_BYTES);
+	place_bind(base, REGION_BYTES, node);
 	store_rlx(&r->x_limit, (uint32_t)REGION_GRANULES);
 	add_rlx(&nodes[r->node].x_reserved, REGION_BYTES);
 	region_list(r, kind);
@@ -137,6 +139,7 @@ static struct region *reserve_chunk(unsigned node)
 		os_unmap(p, bytes);
 		return NULL;
 	}
+	place_bind(p, bytes, r->node);
 	/* Whoever moves x_limit from 0 lists the window; the value has no other use here. */
 	uint32_t none = 0;
 	if (cas_rlx(&r->x_limit, &none, 1)) {
@@ -166,4 +169,14 @@ bool region_grow(unsigned node, enum region_kind kind, size_t granules)
 	if (c == COMMITTED)
 		store_rel(&nodes[node].x_hint[kind], r); /* [R1] */
 	return c == COMMITTED;
+}
+
+void region_bind_all(void)
+{
+	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
+		struct region *r = load_acq(&nodes[0].x_regions[kind]); /* [R1] */
+		for (; r; r = load_acq(&r->x_next))                     /* [R1] */
+			if (load_rlx(&r->x_limit) == REGION_GRANULES)
+				place_bind((void *)r->base, REGION_BYTES, 0);
+	}
 }

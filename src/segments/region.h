@@ -21,4 +21,10 @@ bool region_grow(unsigned node, enum region_kind kind, size_t granules);
  */
 struct region *region_window(const void *p, unsigned node);
 
+/*
+ * Binds what was reserved before start-up had looked at the nodes. Its first
+ * node is the one that number 0 was given to.
+ */
+void region_bind_all(void);
+
 #endif

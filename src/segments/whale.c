@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "numa/place.h"
 #include "segments/map.h"
 #include "segments/region.h"
 #include "segments/span.h"
@@ -71,6 +72,7 @@ static struct page *map_whale(unsigned node, size_t bytes, size_t align)
 		os_unmap(start, bytes);
 		return NULL;
 	}
+	place_bind(start, bytes, node);
 	return describe(r, start, bytes, node, OWNER_MAPPED);
 }
 

@@ -5,6 +5,7 @@
 #include "tls/alloc.h"
 
 #include "base/options.h"
+#include "numa/place.h"
 #include "segments/span.h"
 #include "segments/whale.h"
 #include "tls/foreign.h"
@@ -15,7 +16,7 @@
 
 static void *alloc_whale(struct heap *h, size_t size, size_t align, bool *zero)
 {
-	struct page *page = whale_alloc(h->node, size, align, zero);
+	struct page *page = whale_alloc(h->place, size, align, zero);
 	return page ? page->start : NULL;
 }
 
@@ -40,12 +41,22 @@ void *alloc_from(struct heap *h, size_t size, size_t align, bool *zero)
 	return heap_alloc_mid(h, c, align, zero);
 }
 
+/* The heap from which a thread of a machine with several nodes takes a block. */
+static COLD struct heap *placed(struct heap *h, size_t size, size_t align)
+{
+	bool fresh = size > SMALL_MAX || align >= SLICE_BYTES ||
+		     heap_wants_memory(h, class_of_aligned(size, align));
+	return h == tls_heap ? thread_place(h, fresh) : h;
+}
+
 /* From this thread's heap, or from a borrowed one. */
 static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero)
 {
 	struct heap *h = heap_enter();
 	if (unlikely(!h))
 		return NULL;
+	if (unlikely(place_matters()))
+		h = placed(h, size, align);
 	void *block = alloc_from(h, size, align, zero);
 	if (unlikely(!block)) {
 		/* What the heap itself holds back may be what is missing. */

@@ -6,6 +6,7 @@
 #include "tls/first_class.h"
 
 #include "base/check.h"
+#include "numa/place.h"
 #include "segments/map.h"
 #include "segments/page.h"
 #include "tls/alloc.h"
@@ -102,7 +103,7 @@ static struct heap *lease(struct hak_heap *set)
 
 struct hak_heap *first_class_create(void)
 {
-	struct hak_heap *set = make_set(topology_current_node());
+	struct hak_heap *set = make_set(place_shard());
 	if (!set || slot_heap(set, 0))
 		return set;
 	block_free(set);

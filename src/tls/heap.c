@@ -196,6 +196,18 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 	return block;
 }
 
+bool heap_wants_memory(const struct heap *h, unsigned c)
+{
+	if (c >= SMALL_CLASSES)
+		return true;
+	const struct page *page = h->current[c];
+	if (page->free)
+		return false;
+	if (page != &page_none && load_rlx(&page->x_carved) < page->total)
+		return page->zero;
+	return !h->queue[c].first;
+}
+
 static bool mid_fits(struct page *page, size_t align)
 {
 	return page && !((uintptr_t)page->start & (align - 1));
@@ -212,7 +224,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 	} else {
 		size_t unit = max_size(align, SLICE_BYTES) / SLICE_BYTES;
 		heap_drain(h);
-		page = span_claim(h->node, class_slices(c), (unsigned)unit, zero);
+		page = span_claim(h->place, class_slices(c), (unsigned)unit, zero);
 		if (!page)
 			return NULL;
 		page->size_class = (uint8_t)c;

@@ -43,6 +43,7 @@ struct heap {
 	struct page *kept;                      /* own: its mid blocks and whales */
 	uint8_t grown[SMALL_CLASSES];           /* own: fresh pages taken, up to 255 */
 	uint8_t node;                           /* const: the node of its memory */
+	uint8_t place;                          /* own: where its spans and whales come from now */
 	bool first_class;                       /* const */
 	bool unregistered;                      /* own: its thread's end would go unnoticed */
 	bool leaving;                           /* own: keep nothing from here on */
@@ -79,6 +80,9 @@ void heap_put(struct heap *h);
 
 /* Lets go of everything that is free: caches, stashes and what is in the inbox. */
 void heap_flush(struct heap *h);
+
+/* Would a block of this class need memory that no block was made in yet? */
+bool heap_wants_memory(const struct heap *h, unsigned size_class);
 
 /* Number of heaps ever made, and each of them. */
 unsigned heap_count(void);

@@ -62,7 +62,7 @@ static struct heap *make(unsigned node, bool first_class)
 	memcpy(h->current, heap_none.current, sizeof h->current);
 	h->mid_room = load_rlx(&options.x_heap_cache_bytes);
 	h->index = index;
-	h->node = (uint8_t)node;
+	h->node = h->place = (uint8_t)node;
 	h->first_class = first_class;
 	return h;
 }
@@ -121,5 +121,6 @@ void heap_put(struct heap *h)
 		xchg_sc(&h->x_state, HEAP_LIVE); /* [F2] */
 	}
 	h->leaving = h->unregistered = false;
+	h->place = h->node;
 	push(h);
 }

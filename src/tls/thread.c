@@ -8,6 +8,8 @@
 #include "tls/thread.h"
 
 #include "base/check.h"
+#include "base/rcu.h"
+#include "numa/place.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +26,7 @@ static void thread_end(void *heap)
 {
 	tls_ended = true;
 	tls_heap = &heap_none;
+	rcu_thread_end();
 	heap_put(heap);
 }
 
@@ -50,7 +53,10 @@ struct heap *heap_enter_first(void)
 {
 	int saved = errno;
 	thread_init();
-	struct heap *h = heap_get(topology_current_node(), false);
+	unsigned shard = place_shard();
+	if (tls_heap != &heap_none)
+		return tls_heap; /* made by a malloc inside liburcu */
+	struct heap *h = heap_get(shard, false);
 	if (!h)
 		return NULL;
 	if (!tls_ended) {

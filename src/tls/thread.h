@@ -20,6 +20,14 @@ void thread_register(struct heap *h);
 struct heap *heap_enter_first(void);
 void heap_leave_borrowed(struct heap *h);
 
+/*
+ * The heap that this thread should go on with, where there are several nodes:
+ * the one it has, or one of the node it has moved to for good, or of the policy
+ * that it was put under. `fresh`: it is about to get memory not used before,
+ * which is when the user's policy is looked at.
+ */
+struct heap *thread_place(struct heap *h, bool fresh);
+
 static inline struct heap *heap_enter(void)
 {
 	struct heap *h = tls_heap;

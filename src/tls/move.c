@@ -1,0 +1,78 @@
+/*
+ * move.c: threads that change their node. A heap never does: a thread that has
+ * moved for good takes another heap, of the new node, and puts the old one back,
+ * where what is in use drains to its node as it is freed. Whole spans and whales
+ * come from the new node at once; the pages of small blocks only after a few
+ * visits to the slow path there, and the more often a thread moves, the more it
+ * takes, so that one that bounces keeps its heap.
+ */
+#include "base/options.h"
+#include "base/os_numa.h"
+#include "numa/place.h"
+#include "tls/thread.h"
+
+/* Slow allocations in a row on another node before a thread moves. */
+#define PATIENCE_MIN 4
+#define PATIENCE_MAX 1024
+#define PATIENCE_GROWTH 4
+
+/* Slow allocations at home after which earlier moves are forgotten. */
+#define CALM_ENOUGH 4096
+
+/* The processor and the generation of the topology; no other thread looks. */
+static _Thread_local struct {
+	uint32_t cpu, generation;
+	uint16_t patience, away, calm;
+	uint8_t node; /* of that processor */
+} seat;
+
+static unsigned node_now(void)
+{
+	uint32_t cpu = os_cpu(), generation = topology_generation();
+	if (unlikely(cpu != seat.cpu || generation != seat.generation)) {
+		seat.node = (uint8_t)topology_home_of_cpu(cpu);
+		seat.cpu = cpu;
+		seat.generation = generation;
+	}
+	return seat.node;
+}
+
+static void stay(void)
+{
+	seat.away = 0;
+	if (seat.patience > PATIENCE_MIN && ++seat.calm == CALM_ENOUGH)
+		seat.patience = seat.calm = 0;
+}
+
+static struct heap *move(struct heap *h, unsigned shard)
+{
+	struct heap *to = heap_get(shard, false);
+	if (!to)
+		return h;
+	tls_heap = to;
+	thread_register(to);
+	heap_put(h);
+	seat.away = 0;
+	return to;
+}
+
+struct heap *thread_place(struct heap *h, bool fresh)
+{
+	unsigned node = node_now();
+	bool look = fresh || place_is_policy(h->node);
+	unsigned shard = look ? place_shard_on(node) : node;
+	h->place = (uint8_t)shard;
+	if (likely(shard == h->node)) {
+		stay();
+		return h;
+	}
+	if (!place_same_policy(shard, h->node))
+		return move(h, shard);
+	if (seat.patience < PATIENCE_MIN)
+		seat.patience = PATIENCE_MIN;
+	if (++seat.away < seat.patience)
+		return h;
+	seat.calm = 0;
+	seat.patience = (uint16_t)min_size(seat.patience * PATIENCE_GROWTH, PATIENCE_MAX);
+	return move(h, shard);
+}
