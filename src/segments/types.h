@@ -81,6 +81,13 @@
  *  [R1] region list of a node and x_hint. release: region_list, and whoever moves the
  *       hint; acquire: their readers. Heads change by RMW only, so a reader of a
  *       newer head also sees every older region.
+ *  [N1] snapshot of the topology (numa/topology.c). Publishes what it holds; release
+ *       and acquire: publish; acquire: topology_begin. What was published before is
+ *       freed after a grace period of RCU. [T] stress_protocol_topology
+ *  [N2] x_busy: one thread refreshes at a time, and sees what the last one did;
+ *       acquire and release: topology_refresh.
+ *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;
+ *       acquire: its readers.
  */
 #ifndef SEGMENTS_TYPES_H
 #define SEGMENTS_TYPES_H

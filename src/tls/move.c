@@ -2,9 +2,9 @@
  * move.c: threads that change their node. A heap never does: a thread that has
  * moved for good takes another heap, of the new node, and puts the old one back,
  * where what is in use drains to its node as it is freed. Whole spans and whales
- * come from the new node at once; the pages of small blocks only after a few
- * visits to the slow path there, and the more often a thread moves, the more it
- * takes, so that one that bounces keeps its heap.
+ * come from the new node at once, the pages of small blocks after a few visits to
+ * the slow path there. The more often a thread moves, the more visits it takes,
+ * for all memory, so that one that bounces stays with one heap and one node.
  */
 #include "base/options.h"
 #include "base/os_numa.h"
@@ -37,6 +37,7 @@ static unsigned node_now(void)
 	return seat.node;
 }
 
+/* Whoever moved before must stay for long, without a break, to count as settled. */
 static void stay(void)
 {
 	seat.away = 0;
@@ -61,18 +62,20 @@ struct heap *thread_place(struct heap *h, bool fresh)
 	unsigned node = node_now();
 	bool look = fresh || place_is_policy(h->node);
 	unsigned shard = look ? place_shard_on(node) : node;
-	h->place = (uint8_t)shard;
+	h->place = h->node;
 	if (likely(shard == h->node)) {
 		stay();
 		return h;
 	}
 	if (!place_same_policy(shard, h->node))
 		return move(h, shard);
-	if (seat.patience < PATIENCE_MIN)
+	seat.calm = 0;
+	if (seat.patience <= PATIENCE_MIN) {
 		seat.patience = PATIENCE_MIN;
+		h->place = (uint8_t)shard;
+	}
 	if (++seat.away < seat.patience)
 		return h;
-	seat.calm = 0;
 	seat.patience = (uint16_t)min_size(seat.patience * PATIENCE_GROWTH, PATIENCE_MAX);
 	return move(h, shard);
 }

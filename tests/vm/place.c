@@ -1,0 +1,368 @@
+/*
+ * place.c: where malloc's pages lie on a machine with several nodes, asked of the kernel page by
+ * page, under any malloc. Blocks have 16 bytes to 3 MiB.
+ *
+ *   place rows [MIB]       "local P crossfree P reborn P moved P": percent of pages on the node of
+ *                          the thread that asked for them, each thread with MIB (16) MiB
+ *   place generations N    percent, in threads after N generations of others
+ *   place counts MIB       pages of each node, in one thread for each: under a policy from outside
+ *   place setpolicy        percent on the node that a thread asked the kernel for, after it had
+ *                          blocks, and percent on their own nodes of threads that did not
+ *   place bounce N         resident KiB after N / 10 and after N changes of node
+ *   place live MIB         mappings of the process, with that much live over all nodes
+ *   place fill MIB         pages of each node when a thread of the first takes that much
+ *   place denied ERRNO COMMAND...   runs it with mbind, get_mempolicy and set_mempolicy failing
+ */
+#include "place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { PER_NODE = 2, THREADS_MAX = NODES_MAX * PER_NODE, SHORT_LIVED = 160 };
+#define MOVED_BYTES (64 * MIB)
+
+static struct blocks held[THREADS_MAX];
+static struct pages seen[THREADS_MAX];
+static size_t bytes_each = 16 * MIB;
+
+static unsigned threads(void)
+{
+	return node_count * PER_NODE;
+}
+
+/* All pages that all threads counted: on their own nodes, in percent. */
+static double share(void)
+{
+	size_t right = 0, all = 0;
+
+	for (unsigned i = 0; i < threads(); i++) {
+		right += seen[i].on[node_os[i % node_count]];
+		all += seen[i].all;
+		memset(&seen[i], 0, sizeof seen[i]);
+	}
+	return all ? 100.0 * (double)right / (double)all : 0;
+}
+
+static void fill_and_count(unsigned i)
+{
+	go_to(i % node_count);
+	blocks_fill(&held[i], bytes_each);
+	count_pages(&held[i], 0, &seen[i]);
+}
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+static pthread_barrier_t step;
+
+/* Another node's thread frees, then each takes the same again. */
+static void crossfree(unsigned i)
+{
+	go_to(i % node_count);
+	blocks_fill(&held[i], bytes_each);
+	pthread_barrier_wait(&step);
+	blocks_free(&held[(i + 1) % threads()]);
+	pthread_barrier_wait(&step);
+	blocks_fill(&held[i], bytes_each);
+	count_pages(&held[i], 0, &seen[i]);
+	pthread_barrier_wait(&step);
+}
+
+/* Half is left to the thread of another node that takes the place next. */
+static void short_lived(unsigned i)
+{
+	struct blocks mine;
+
+	go_to(i % node_count);
+	blocks_free(&held[i]);
+	blocks_init(&mine, MIB, i);
+	blocks_fill(&mine, MIB);
+	blocks_fill(&held[i], MIB);
+	blocks_free(&mine);
+}
+
+static void run_short_lived(unsigned count)
+{
+	for (unsigned done = 0, turn = 1; done < count; done += threads(), turn++) {
+		struct blocks first = held[0];
+
+		run_threads(threads(), short_lived);
+		/* The places go round by one, so that other nodes free. */
+		first = held[0];
+		memmove(held, held + 1, (threads() - 1) * sizeof *held);
+		held[threads() - 1] = first;
+	}
+}
+
+static void free_all(void)
+{
+	for (unsigned i = 0; i < threads(); i++)
+		blocks_free(&held[i]);
+}
+
+/* With warm caches, to the next node; what is counted comes after the first 2 MiB there. */
+static void moved(unsigned i)
+{
+	unsigned to = (i + 1) % node_count;
+	size_t from;
+
+	go_to(i);
+	blocks_fill(&held[i], MOVED_BYTES / 2);
+	blocks_free(&held[i]);
+	go_to(to);
+	blocks_fill(&held[i], 2 * MIB);
+	from = held[i].count;
+	blocks_fill(&held[i], MOVED_BYTES);
+	count_pages(&held[i], from, &seen[to]);
+	blocks_free(&held[i]);
+}
+
+static void run_rows(void)
+{
+	double local, cross, reborn;
+
+	pthread_barrier_init(&step, NULL, threads());
+	run_threads(threads(), fill_and_count);
+	local = share();
+	free_all();
+	run_threads(threads(), crossfree);
+	cross = share();
+	free_all();
+	run_short_lived(SHORT_LIVED);
+	free_all();
+	run_threads(threads(), fill_and_count);
+	reborn = share();
+	free_all();
+	run_threads(node_count, moved);
+	printf("local %.1f crossfree %.1f reborn %.1f moved %.1f\n", local, cross, reborn, share());
+}
+
+static void run_generations(unsigned count)
+{
+	run_short_lived(count);
+	free_all();
+	run_threads(threads(), fill_and_count);
+	printf("%.1f\n", share());
+}
+
+/* ---- Policies ------------------------------------------------------------------------------- */
+
+static void run_counts(void)
+{
+	struct pages sum = {.all = 0};
+
+	run_threads(node_count, fill_and_count);
+	for (unsigned i = 0; i < node_count; i++)
+		for (unsigned os = 0; os < NODES_MAX; os++)
+			sum.on[os] += seen[i].on[os];
+	for (int os = 0; os < NODES_MAX; os++)
+		if (sum.on[os])
+			printf("node%d %zu ", os, sum.on[os]);
+	printf("\n");
+}
+
+enum { POLICY_DEFAULT, POLICY_BIND = 2 };
+
+static void set_policy(int mode, int os)
+{
+	unsigned long mask[NODES_MAX / 64 + 1] = {0};
+
+	if (mode != POLICY_DEFAULT)
+		mask[os / 64] = 1ul << os % 64;
+	if (syscall(SYS_set_mempolicy, mode, mask, NODES_MAX + 1) != 0)
+		die("set_mempolicy: %s", strerror(errno));
+}
+
+static double set_share, back_share;
+
+/* The first thread asks for the last node, then no more; the others ask for nothing. */
+static void with_policy(unsigned i)
+{
+	struct pages p = {.all = 0}, back = {.all = 0};
+	int far = node_os[node_count - 1];
+	size_t from;
+
+	if (i > 0) {
+		fill_and_count(i);
+		return;
+	}
+	go_to(0);
+	blocks_fill(&held[0], bytes_each);
+	count_pages(&held[0], 0, &seen[0]);
+	set_policy(POLICY_BIND, far);
+	from = held[0].count;
+	blocks_fill(&held[0], 2 * bytes_each);
+	count_pages(&held[0], from, &p);
+	set_share = percent(&p, far);
+	set_policy(POLICY_DEFAULT, 0);
+	from = held[0].count;
+	blocks_fill(&held[0], 2 * bytes_each);
+	count_pages(&held[0], from, &back);
+	back_share = percent(&back, node_os[0]);
+}
+
+static void run_setpolicy(void)
+{
+	run_threads(threads(), with_policy);
+	printf("set %.1f back %.1f others %.1f\n", set_share, back_share, share());
+}
+
+/* ---- Bounds --------------------------------------------------------------------------------- */
+
+static size_t resident_kib(void)
+{
+	unsigned long all = 0, resident = 0;
+	char text[128] = "";
+	int file = open("/proc/self/statm", O_RDONLY);
+
+	if (file < 0 || read(file, text, sizeof text - 1) <= 0 ||
+		sscanf(text, "%lu %lu", &all, &resident) != 2)
+		die("/proc/self/statm: %s", strerror(errno));
+	close(file);
+	return resident * (PAGE / KIB);
+}
+
+static unsigned bounces;
+
+/* 2 MiB live all the time, an eighth of it new after each change. */
+static void bounce(unsigned i)
+{
+	enum { PARTS = 8 };
+	static struct blocks part[PARTS];
+
+	(void)i;
+	for (unsigned k = 0; k < PARTS; k++)
+		blocks_init(&part[k], MIB, k);
+	for (unsigned n = 1; n <= bounces; n++) {
+		go_to(n % node_count);
+		blocks_free(&part[n % PARTS]);
+		blocks_fill(&part[n % PARTS], MIB / 4);
+		if (n == bounces / 10)
+			printf("%zu ", resident_kib());
+	}
+	printf("%zu\n", resident_kib());
+}
+
+static unsigned count_mappings(void)
+{
+	static char text[1 << 16];
+	int file = open("/proc/self/maps", O_RDONLY);
+	unsigned lines = 0;
+	ssize_t n;
+
+	while ((n = read(file, text, sizeof text)) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	close(file);
+	return lines;
+}
+
+/* Blocks of 64 KiB to 1 MiB of which one page each is touched. */
+static void live(unsigned i)
+{
+	go_to(i % node_count);
+	for (size_t got = 0; got < bytes_each;) {
+		size_t size = 64 * KIB << (got / KIB / 64 % 5);
+		char *p = malloc(size);
+
+		if (!p)
+			die("malloc(%zu)", size);
+		*p = 1;
+		got += size;
+	}
+}
+
+/* Counted while all threads are there. */
+static void live_and_count(unsigned i)
+{
+	live(i);
+	pthread_barrier_wait(&step);
+	if (i == 0)
+		printf("%u\n", count_mappings());
+	pthread_barrier_wait(&step);
+}
+
+static void run_live(void)
+{
+	bytes_each /= threads();
+	pthread_barrier_init(&step, NULL, threads());
+	run_threads(threads(), live_and_count);
+}
+
+/* ---- Denial --------------------------------------------------------------------------------- */
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define DENY(call, error)                                                                          \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1),                                         \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+
+static void run_denied(unsigned error, char **command)
+{
+	struct sock_filter filter[] = {
+		LOAD(nr),
+		DENY(SYS_mbind, error),
+		DENY(SYS_get_mempolicy, error),
+		DENY(SYS_set_mempolicy, error),
+		DENY(450 /* set_mempolicy_home_node */, error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		die("seccomp: %s", strerror(errno));
+	execvp(command[0], command);
+	die("%s: %s", command[0], strerror(errno));
+}
+
+static size_t number(const char *text)
+{
+	char *end;
+	size_t value = text ? strtoul(text, &end, 10) : 0;
+
+	if (!text || end == text || *end || !value)
+		die("'%s' is no positive number", text ? text : "");
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(what, "denied") && argc > 3)
+		run_denied((unsigned)number(argv[2]), argv + 3);
+	find_nodes();
+	if (argc > 2 && strcmp(what, "bounce") != 0 && strcmp(what, "generations") != 0)
+		bytes_each = number(argv[2]) * MIB;
+	for (unsigned i = 0; i < threads(); i++)
+		blocks_init(
+			&held[i], bytes_each > 2 * MOVED_BYTES ? bytes_each : 2 * MOVED_BYTES, i);
+	if (!strcmp(what, "rows")) {
+		run_rows();
+	} else if (!strcmp(what, "generations")) {
+		run_generations((unsigned)number(argv[2]));
+	} else if (!strcmp(what, "counts")) {
+		run_counts();
+	} else if (!strcmp(what, "setpolicy")) {
+		run_setpolicy();
+	} else if (!strcmp(what, "bounce")) {
+		bounces = (unsigned)number(argv[2]);
+		run_threads(1, bounce);
+	} else if (!strcmp(what, "live")) {
+		run_live();
+	} else if (!strcmp(what, "fill")) {
+		node_count = 1;
+		run_counts();
+	} else {
+		die("%s: no such thing to do", what);
+	}
+	return 0;
+}
