@@ -2,6 +2,7 @@
 #
 #   make                 build/libhakmem.so, build/libhakmem.a, build/libhakmem-topology.so
 #   make check           everything a change must pass (under 15 minutes)
+#   make check-numa      where pages lie, on emulated machines with several nodes
 #   make check-all       + servers, sanitizers x compilers, emulated machines
 #   make stress          the stress programs (BUILD=…, STRESS_S=seconds)
 #   make bench           all allocators side by side; bench-quick in 3 minutes

@@ -12,7 +12,7 @@
 #   make test-libc HAK_TEST_PRELOAD=so  the preload form, also for another allocator
 #   make check, check-all               everything, with one closing line
 
-.PHONY: test test-libc test-hak tests-build stress-build bench-startup
+.PHONY: test test-libc test-hak tests-build stress-build bench-startup check-numa
 
 # Programs of the preload form are the same for every BUILD.
 T := build/$(CC)-tests
@@ -164,6 +164,10 @@ check-all:
 		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		$(foreach p,$(STRESS_PAIRS),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
 		$(call group_programs,$(sort $(wildcard tests/programs/check-*.sh tests/programs/all-*.sh)),900)
+
+# Placement on all emulated machines; the last line has the least of each row over them.
+check-numa:
+	@tests/programs/all-vm-numa.sh
 
 lint:
 	@tests/lint.sh .

@@ -44,7 +44,8 @@ build_guest() {
 		-o "$built" "$vm/$1.c" -lpthread || fail "$1.c does not compile"
 }
 
-# boot_test SCRIPT [OPTION...] [-- ARGUMENT...]: boots with tests/vm/SCRIPT, which must pass.
+# boot_test SCRIPT [OPTION...] [-- ARGUMENT...]: boots with tests/vm/SCRIPT, which must pass. What it
+# said is in `guest_said` then.
 boot_test() {
 	local script=$1 status=0 begin=$SECONDS options=()
 	shift
@@ -60,5 +61,6 @@ boot_test() {
 	tail -n 1 "$work/guest.out" | grep -q '^guest: [1-9][0-9]* checks passed$' ||
 		fail "$script ended early"
 	say "$script: $((SECONDS - begin)) s"
+	guest_said=$(cat "$work/guest.out")
 	rm -f "$work"/guest.*
 }

@@ -4,12 +4,13 @@
  *
  *   place rows [MIB]       "local P crossfree P reborn P moved P": percent of pages on the node of
  *                          the thread that asked for them, each thread with MIB (16) MiB
- *   place generations N    percent, in threads after N generations of others
- *   place counts MIB       pages of each node, in one thread for each: under a policy from outside
+ *   place generations N    whole percent, in new threads after N that were short-lived
+ *   place counts MIB       pages of each node, in one thread for each node
+ *   place shares MIB       the same in hundredths of a percent of all
  *   place setpolicy        percent on the node that a thread asked the kernel for, after it had
  *                          blocks, and percent on their own nodes of threads that did not
- *   place bounce N         resident KiB after N / 10 and after N changes of node
- *   place live MIB         mappings of the process, with that much live over all nodes
+ *   place bounced N        KiB by which resident memory grew from N / 10 changes of node to N
+ *   place live MIB         how many more mappings with that much live over all nodes
  *   place fill MIB         pages of each node when a thread of the first takes that much
  *   place denied ERRNO COMMAND...   runs it with mbind, get_mempolicy and set_mempolicy failing
  */
@@ -150,12 +151,12 @@ static void run_generations(unsigned count)
 	run_short_lived(count);
 	free_all();
 	run_threads(threads(), fill_and_count);
-	printf("%.1f\n", share());
+	printf("%d\n", (int)share());
 }
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
-static void run_counts(void)
+static void run_counts(int shares)
 {
 	struct pages sum = {.all = 0};
 
@@ -163,9 +164,12 @@ static void run_counts(void)
 	for (unsigned i = 0; i < node_count; i++)
 		for (unsigned os = 0; os < NODES_MAX; os++)
 			sum.on[os] += seen[i].on[os];
+	for (unsigned i = 0; i < node_count; i++)
+		sum.all += seen[i].all;
 	for (int os = 0; os < NODES_MAX; os++)
 		if (sum.on[os])
-			printf("node%d %zu ", os, sum.on[os]);
+			printf("node%d %zu ", os,
+				shares ? sum.on[os] * 10000 / sum.all : sum.on[os]);
 	printf("\n");
 }
 
@@ -232,11 +236,12 @@ static size_t resident_kib(void)
 
 static unsigned bounces;
 
-/* 2 MiB live all the time, an eighth of it new after each change. */
+/* 2 MiB live all the time, an eighth of it anew after each change, in blocks of the same sizes. */
 static void bounce(unsigned i)
 {
 	enum { PARTS = 8 };
 	static struct blocks part[PARTS];
+	size_t early = 0, late;
 
 	(void)i;
 	for (unsigned k = 0; k < PARTS; k++)
@@ -244,11 +249,13 @@ static void bounce(unsigned i)
 	for (unsigned n = 1; n <= bounces; n++) {
 		go_to(n % node_count);
 		blocks_free(&part[n % PARTS]);
+		part[n % PARTS].seed = n % PARTS;
 		blocks_fill(&part[n % PARTS], MIB / 4);
 		if (n == bounces / 10)
-			printf("%zu ", resident_kib());
+			early = resident_kib();
 	}
-	printf("%zu\n", resident_kib());
+	late = resident_kib();
+	printf("%zu\n", late > early ? late - early : 0);
 }
 
 static unsigned count_mappings(void)
@@ -280,13 +287,18 @@ static void live(unsigned i)
 	}
 }
 
-/* Counted while all threads are there. */
+/* Counted while all threads are there, so that their stacks are no difference. */
 static void live_and_count(unsigned i)
 {
+	unsigned before = 0;
+
+	if (i == 0)
+		before = count_mappings();
+	pthread_barrier_wait(&step);
 	live(i);
 	pthread_barrier_wait(&step);
 	if (i == 0)
-		printf("%u\n", count_mappings());
+		printf("%d\n", (int)count_mappings() - (int)before);
 	pthread_barrier_wait(&step);
 }
 
@@ -340,7 +352,7 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "denied") && argc > 3)
 		run_denied((unsigned)number(argv[2]), argv + 3);
 	find_nodes();
-	if (argc > 2 && strcmp(what, "bounce") != 0 && strcmp(what, "generations") != 0)
+	if (argc > 2 && strcmp(what, "bounced") != 0 && strcmp(what, "generations") != 0)
 		bytes_each = number(argv[2]) * MIB;
 	for (unsigned i = 0; i < threads(); i++)
 		blocks_init(
@@ -349,18 +361,18 @@ int main(int argc, char **argv)
 		run_rows();
 	} else if (!strcmp(what, "generations")) {
 		run_generations((unsigned)number(argv[2]));
-	} else if (!strcmp(what, "counts")) {
-		run_counts();
+	} else if (!strcmp(what, "counts") || !strcmp(what, "shares")) {
+		run_counts(what[0] == 's');
 	} else if (!strcmp(what, "setpolicy")) {
 		run_setpolicy();
-	} else if (!strcmp(what, "bounce")) {
+	} else if (!strcmp(what, "bounced")) {
 		bounces = (unsigned)number(argv[2]);
 		run_threads(1, bounce);
 	} else if (!strcmp(what, "live")) {
 		run_live();
 	} else if (!strcmp(what, "fill")) {
 		node_count = 1;
-		run_counts();
+		run_counts(0);
 	} else {
 		die("%s: no such thing to do", what);
 	}
