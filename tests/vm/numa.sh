@@ -71,7 +71,7 @@ same_shares() {
 	passed "$1: $2 (glibc $3)"
 }
 
-# under POLICY...: the words before a command that is to run under it.
+# compare WHAT WORD...: shares under the policy that the words before a command put it under.
 compare() {
 	local name="$1" ours theirs
 	shift
@@ -81,8 +81,7 @@ compare() {
 }
 
 in_group() {
-	echo $$ >/sys/fs/cgroup/one/cgroup.procs
-	exec "$@"
+	sh -c 'echo $$ >/sys/fs/cgroup/one/cgroup.procs; exec "$@"' sh "$@"
 }
 
 # What glibc has in huge pages lies in few places: shares of small pages are what policies are about.
