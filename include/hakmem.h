@@ -90,6 +90,32 @@ HAK_API void *hak_heap_alloc(hak_heap *heap, size_t size, size_t alignment, unsi
  */
 HAK_API void hak_heap_destroy(hak_heap *heap);
 
+/* ---- Nodes ------------------------------------------------------------- */
+
+/*
+ * As hak_heap_create, with memory of one node, as the kernel numbers it, or of
+ * all nodes in turn, page by page, whichever thread allocates and whatever
+ * policy it is under. Without a node, a heap has the one that its maker runs on,
+ * or that thread's policy. EINVAL when the node has no memory for this process.
+ */
+HAK_API hak_heap *hak_heap_create_on(int node);
+HAK_API hak_heap *hak_heap_create_interleaved(void);
+
+/*
+ * The node, as the kernel numbers it, where the block's first page lies or,
+ * while it is not resident, should lie. -1 when that is nowhere in particular;
+ * -1 with EINVAL when the block is none of ours.
+ */
+HAK_API int hak_node_of(const void *block);
+
+/*
+ * Looks again at which nodes there are, after processors or memory came or
+ * went or the cpuset changed. Waits for readers of the old state: not for
+ * signal handlers, nor inside a read-side critical section of liburcu-bp. 0, or
+ * -1 with EBUSY (another thread is at it) or ENOMEM.
+ */
+HAK_API int hak_numa_refresh(void);
+
 /* ---- Memory given back ------------------------------------------------- */
 
 /*
@@ -149,6 +175,30 @@ struct hak_stats {
 
 /* Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. */
 HAK_API void hak_stats(struct hak_stats *stats, size_t bytes);
+
+/*
+ * The same of one node, or of the memory of threads under one policy. Bytes,
+ * unless it says otherwise; `resident` and `fallback` are the kernel's word.
+ */
+struct hak_node_stats {
+	int64_t node;             /* as the kernel numbers it, -1: memory under a policy */
+	uint64_t policy;          /* 1: one that the user or the program has set */
+	uint64_t live;            /* in blocks in use or on their way to their heap */
+	uint64_t cached;          /* free, in pages of blocks and caches of threads */
+	uint64_t pooled;          /* free, in the pool, and resident */
+	uint64_t mapped;          /* address space made accessible */
+	uint64_t resident;        /* in memory, for all of these */
+	uint64_t fallback;        /* of these, on another node: this one was full */
+	uint64_t remote_sent;     /* blocks its threads have sent to heaps of others, ever */
+	uint64_t remote_received; /* blocks that others have sent to its heaps, ever */
+	uint64_t bind_failures;   /* ranges that the kernel would not bind, ever (a number) */
+};
+
+/*
+ * Fills *stats for the node of this index: 0 and up, until it returns -1 with
+ * EINVAL; `bytes` is sizeof *stats. Asks the kernel about every page: 0.1 us each.
+ */
+HAK_API int hak_node_stats(unsigned index, struct hak_node_stats *stats, size_t bytes);
 
 /*
  * All statistics, also by node and size class, as JSON; arguments and result

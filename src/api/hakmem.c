@@ -5,10 +5,13 @@
 
 #include "base/check.h"
 #include "base/options.h"
+#include "base/os.h"
+#include "numa/place.h"
 #include "segments/span.h"
 #include "segments/verify.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
+#include "tls/foreign.h"
 #include "tls/thread.h"
 
 #include <errno.h>
@@ -100,7 +103,40 @@ size_t hak_usable_size(const void *block)
 
 hak_heap *hak_heap_create(void)
 {
-	return first_class_create();
+	return first_class_create(place_shard());
+}
+
+hak_heap *hak_heap_create_on(int node)
+{
+	unsigned number = node < 0 ? NODE_NONE : topology_number((unsigned)node);
+	if (number == NODE_NONE) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return first_class_create(number);
+}
+
+hak_heap *hak_heap_create_interleaved(void)
+{
+	return first_class_create(place_interleaved());
+}
+
+int hak_node_of(const void *block)
+{
+	if (!block || !foreign_is_ours(block)) {
+		errno = EINVAL;
+		return -1;
+	}
+	void *page = (void *)align_down((uintptr_t)block, os_page_bytes());
+	int node, saved = errno;
+	bool known = !load_rlx(&options.x_nodes) && os_pages_nodes(&page, &node, 1) && node >= 0;
+	errno = saved;
+	return known ? node : topology_os(block_page(block)->node);
+}
+
+int hak_numa_refresh(void)
+{
+	return topology_refresh() ? 0 : -1;
 }
 
 void *hak_heap_alloc(hak_heap *heap, size_t size, size_t alignment, unsigned flags)

@@ -120,12 +120,24 @@ static void add_node(struct hak_stats *s, unsigned i, const struct walk *w)
 	s->whale_bytes += load_rlx(&n->x_whale_bytes);
 }
 
+void stats_fill_node(struct hak_node_stats *s, unsigned shard)
+{
+	struct hak_stats sum = {0};
+	struct walk w;
+	walk_node(&w, shard);
+	add_node(&sum, shard, &w);
+	s->live = sum.live + sum.whale_bytes;
+	s->cached = sum.cached;
+	s->pooled = sum.pooled;
+	s->mapped = sum.mapped;
+}
+
 void stats_fill(struct hak_stats *s)
 {
 	memset(s, 0, sizeof *s);
-	s->nodes = topology_nodes();
-	for (unsigned i = 0; i < s->nodes; i++) {
+	for (unsigned i = 0; i < topology_nodes(); i++) {
 		struct walk w;
+		s->nodes += topology_os(i) >= 0;
 		walk_node(&w, i);
 		add_node(s, i, &w);
 	}
@@ -170,20 +182,25 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 	X(reserved)                                                                                \
 	X(metadata)                                                                                \
 	X(heaps)                                                                                   \
-	X(heaps_live) X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken)             \
-		X(remote_batches) X(remote_blocks) X(purge_calls) X(purged) X(map_calls) X(whales) \
-			X(whale_bytes)
+	X(heaps_live)                                                                              \
+	X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken) X(remote_batches)         \
+		X(remote_blocks) X(purge_calls) X(purged) X(map_calls) X(whales) X(whale_bytes)
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 {
 	struct walk w;
+	struct hak_node_stats s;
 	struct node *n = &nodes[i];
 	const char *comma = "";
+	node_fill(&s, i);
 	walk_node(&w, i);
 	append(text, bytes, used,
-		"%s\n    {\"node\": %u, \"pooled\": %lu, \"mapped\": %lu, \"whales\": %lu, "
-		"\"whale_bytes\": %lu, \"classes\": [",
-		i ? "," : "", i, load_rlx(&n->x_dirty_bytes), load_rlx(&n->x_committed),
+		"%s\n    {\"node\": %ld, \"policy\": %lu, \"live\": %lu, \"cached\": %lu, "
+		"\"pooled\": %lu, \"mapped\": %lu, \"resident\": %lu, \"fallback\": %lu, "
+		"\"remote_sent\": %lu, \"remote_received\": %lu, \"bind_failures\": %lu, "
+		"\"whales\": %lu, \"whale_bytes\": %lu, \"classes\": [",
+		i ? "," : "", s.node, s.policy, s.live, s.cached, s.pooled, s.mapped, s.resident,
+		s.fallback, s.remote_sent, s.remote_received, s.bind_failures,
 		load_rlx(&n->x_whales), load_rlx(&n->x_whale_bytes));
 	for (unsigned c = 0; c < CLASSES; c++) {
 		const struct usage *u = &w.class[c];
@@ -208,8 +225,9 @@ int hak_stats_json(char *text, size_t bytes)
 	FIELDS(FIELD)
 #undef FIELD
 	append(text, bytes, &used, ",\n  \"nodes\": [");
-	for (unsigned i = 0; i < s.nodes; i++)
-		json_node(text, bytes, &used, i);
+	for (unsigned i = 0; i < topology_nodes(); i++)
+		if (node_in_use(i))
+			json_node(text, bytes, &used, i);
 	append(text, bytes, &used, "]\n}\n");
 	return (int)used;
 }

@@ -10,4 +10,11 @@
 void stats_fill(struct hak_stats *stats);
 void stats_print(int fd);
 
+/* Is there such a node, or memory under such a policy? */
+bool node_in_use(unsigned shard);
+void node_fill(struct hak_node_stats *s, unsigned shard);
+
+/* Of these, what descriptors and counters say without asking the kernel. */
+void stats_fill_node(struct hak_node_stats *s, unsigned shard);
+
 #endif

@@ -6,7 +6,6 @@
 #include "tls/first_class.h"
 
 #include "base/check.h"
-#include "numa/place.h"
 #include "segments/map.h"
 #include "segments/page.h"
 #include "tls/alloc.h"
@@ -101,9 +100,9 @@ static struct heap *lease(struct hak_heap *set)
 	return NULL;
 }
 
-struct hak_heap *first_class_create(void)
+struct hak_heap *first_class_create(unsigned node)
 {
-	struct hak_heap *set = make_set(place_shard());
+	struct hak_heap *set = make_set(node);
 	if (!set || slot_heap(set, 0))
 		return set;
 	block_free(set);

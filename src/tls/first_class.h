@@ -21,7 +21,7 @@ struct hak_heap {
 void lease_forked(void);
 
 /* As hak_heap_create, hak_heap_alloc and hak_heap_destroy. */
-struct hak_heap *first_class_create(void);
+struct hak_heap *first_class_create(unsigned node);
 void *first_class_alloc(struct hak_heap *set, size_t size, size_t align, bool zero);
 void first_class_destroy(struct hak_heap *set);
 
