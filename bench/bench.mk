@@ -5,6 +5,7 @@
 #   make bench-quick     shorter runs and fewer of them, 3 minutes
 #   make bench-scenarios large blocks in steady state, against no allocator, 6 minutes
 #   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
+#   make bench-purge     what giving memory back costs, 8 minutes
 #   make instructions    instructions per malloc and free, by callgrind
 #
 #   BENCH_LIBS='name=path ...'   more allocators beside the default ones
@@ -24,7 +25,7 @@ BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' bench/runner.py --programs $(BENCH_BIN) 
 BENCH_TOOL = BENCH_LIBS='$(BENCH_LIBS)' bench/$(@:bench-%=%).py --programs $(BENCH_BIN) \
 	--hakmem $(LIB_SO) $(BENCH_ARGS)
 
-.PHONY: bench bench-quick bench-scenarios bench-idle bench-programs bench-packages instructions
+.PHONY: bench bench-quick bench-scenarios bench-idle bench-purge bench-programs bench-packages instructions
 
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -48,7 +49,7 @@ bench: bench-packages $(LIB_SO) bench-programs
 bench-quick: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_RUN) --quick $(BENCH_ARGS)
 
-bench-scenarios bench-idle: bench-packages $(LIB_SO) bench-programs
+bench-scenarios bench-idle bench-purge: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_TOOL)
 
 instructions: bench-packages $(LIB_SO) bench-programs

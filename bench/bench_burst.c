@@ -119,11 +119,6 @@ static void count_survivors(uint64_t *blocks, uint64_t *bytes, struct page_set *
 	}
 }
 
-static int is_power_of_two(uint64_t value)
-{
-	return value && !(value & (value - 1));
-}
-
 int main(int argc, char **argv)
 {
 	const struct param params[] = {

@@ -1,7 +1,9 @@
 /*
  * bench_churn: what a busy program does: each thread replaces random blocks
- * of mixed sizes, 16 B to 32 KiB. `remote` percent of the blocks are freed by
- * the next thread, to which they travel through a bounded ring.
+ * of mixed sizes, 16 B to 32 KiB or as told. `remote` percent of the blocks are
+ * freed by the next thread, to which they travel through a bounded ring. With
+ * swing=N a thread drops three quarters of its blocks every 2 N replacements,
+ * and does with the others for the next N.
  */
 #include "common.h"
 
@@ -23,6 +25,9 @@ struct mailbox {
 static uint64_t replacements = 2000000;
 static uint64_t live = 512;
 static uint64_t remote;
+static uint64_t low = 16;
+static uint64_t high = 32768;
+static uint64_t swing;
 static struct mailbox *mailboxes;
 
 /* Frees what has arrived; false when no more will come. */
@@ -51,6 +56,20 @@ static void send(struct mailbox *to, struct mailbox *own, void *block)
 	atomic_store_explicit(&to->tail, tail + 1, memory_order_release);
 }
 
+/* How many of a thread's slots are in use at replacement `i`; the others are emptied. */
+static uint32_t slots_at(uint64_t i, void **held)
+{
+	uint32_t fewer = (uint32_t)(live + 3) / 4;
+
+	if (!swing || i / swing % 2 == 0)
+		return (uint32_t)live;
+	for (uint64_t slot = fewer; i % swing == 0 && slot < live; slot++) {
+		free(held[slot]);
+		held[slot] = NULL;
+	}
+	return fewer;
+}
+
 static void worker(unsigned index)
 {
 	unsigned count = (unsigned)bench_threads;
@@ -63,8 +82,8 @@ static void worker(unsigned index)
 	for (uint64_t i = 0; i < live; i++)
 		held[i] = NULL;
 	for (uint64_t i = 0; i < todo; i++) {
-		uint32_t slot = rng_below(&rng, (uint32_t)live);
-		size_t size = rng_log(&rng, 16, 32768);
+		uint32_t slot = rng_below(&rng, slots_at(i, held));
+		size_t size = rng_log(&rng, (uint32_t)low, (uint32_t)high);
 
 		if (held[slot] && rng_below(&rng, 100) < remote)
 			send(next, own, held[slot]);
@@ -88,12 +107,17 @@ int main(int argc, char **argv)
 	        {"ops", &replacements, "replacements in all threads together"},
 	        {"live", &live, "blocks per thread"},
 	        {"remote", &remote, "percent of the blocks freed by another thread"},
+	        {"low", &low, "smallest block, a power of two"},
+	        {"high", &high, "blocks are smaller than this, a power of two"},
+	        {"swing", &swing, "replacements with all blocks, then as many with a quarter; 0: never"},
 	};
 	struct measure measure;
 
 	bench_args(argc, argv, params, COUNT_OF(params));
 	if (!live || live > UINT32_MAX || remote > 100)
 		bench_die("needs live from 1 to 2^32 - 1 and remote from 0 to 100");
+	if (!is_power_of_two(low) || !is_power_of_two(high) || low >= high || high > 1u << 31)
+		bench_die("low and high must be powers of two, low below high");
 	if (remote && bench_threads < 2)
 		bench_die("remote=%llu needs at least 2 threads", (unsigned long long)remote);
 	mailboxes = bench_map_resident(bench_threads * sizeof(*mailboxes));

@@ -142,11 +142,6 @@ static uint64_t count_live(struct page_set *pages)
 	return bytes;
 }
 
-static int is_power_of_two(uint64_t value)
-{
-	return value && !(value & (value - 1));
-}
-
 int main(int argc, char **argv)
 {
 	const struct param params[] = {

@@ -66,6 +66,11 @@ static inline uint32_t rng_below(struct rng *rng, uint32_t bound)
 	return (uint32_t)(((rng_next(rng) >> 32) * bound) >> 32);
 }
 
+static inline int is_power_of_two(uint64_t value)
+{
+	return value && !(value & (value - 1));
+}
+
 /* low <= result < high, both powers of two: every doubling is equally likely. */
 static inline uint32_t rng_log(struct rng *rng, uint32_t low, uint32_t high)
 {

@@ -102,7 +102,7 @@ def count_calls(report, runs, options, scenarios, allocators):
         for name, allocator, limit in participants(allocators):
             try:
                 tables = [
-                    syscalls.counts(allocator, scenario.command(options.programs, 1, limit, steady))[1]
+                    syscalls.counts(allocator, scenario.command(options.programs, 1, limit, steady))
                     for steady in (scenario.counted, 2 * scenario.counted)
                 ]
             except BenchError as error:
