@@ -53,7 +53,7 @@ LDLIBS := -lpthread
 PLUGIN_SRC := src/numa/discover.c
 SRC := $(filter-out $(PLUGIN_SRC),$(wildcard src/*/*.c))
 # The archive has hak_* names only; the libc and C++ symbols are the shared library's.
-OVERRIDE := src/api/libc.c src/api/cxx.c
+OVERRIDE := src/api/libc.c src/api/cxx.c src/api/threads.c
 OBJ := $(SRC:%.c=$(B)/%.o)
 AOBJ := $(filter-out $(OVERRIDE:%.c=$(B)/%.o),$(OBJ))
 

@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "segments/map.h"
 #include "segments/page.h"
+#include "segments/purge.h"
 #include "segments/span.h"
 #include "tls/alloc.h"
 #include "tls/heap.h"
@@ -281,7 +282,7 @@ static uint64_t run_span_pairs(void)
 
 static void measure_spans(void)
 {
-	span_purge(0, SIZE_LIMIT);
+	pool_purge(0, SIZE_LIMIT);
 	record(CLAIM_CLEAN, claim_spans(), SPANS);
 	record(TOUCH_CLEAN, touch_spans(), SPANS);
 	record(SPAN_FREE, free_spans(), SPANS);
@@ -311,14 +312,14 @@ static void measure_madvise(void)
 	os_purge(page->start, GRANULE_BYTES);
 	record(MADVISE, stamp() - begin, GRANULE_SLICES);
 	span_free(page);
-	span_purge(0, SIZE_LIMIT);
+	pool_purge(0, SIZE_LIMIT);
 }
 
 static void measure_purge(void)
 {
 	span_free(claim_written());
 	uint64_t begin = stamp();
-	size_t bytes = span_purge(0, SIZE_LIMIT);
+	size_t bytes = pool_purge(0, SIZE_LIMIT);
 	record(PURGE, stamp() - begin, GRANULE_SLICES);
 	if (bytes != GRANULE_BYTES)
 		bench_die("%zu bytes were purged, %zu were freed", bytes, GRANULE_BYTES);
@@ -428,7 +429,7 @@ static void run_round(uint64_t round)
 	measure_nobody_free();
 	measure_take();
 	measure_spans();
-	span_purge(0, SIZE_LIMIT);
+	pool_purge(0, SIZE_LIMIT);
 	if (round % 2)
 		measure_madvise();
 	measure_purge();

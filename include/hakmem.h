@@ -125,6 +125,15 @@ HAK_API int hak_numa_refresh(void);
  */
 HAK_API size_t hak_purge(void);
 
+/*
+ * Starts the helper thread, which gives back memory that stays idle (options
+ * purge_delay_ms, helper). Under the preload this happens by itself when the
+ * program creates a thread; a program that links libhakmem.a calls it once it
+ * has threads, and again in a forked child. Started already, or switched off: 0
+ * and nothing happens. -1 with errno of pthread_create.
+ */
+HAK_API int hak_helper_start(void);
+
 /* ---- Options ----------------------------------------------------------- */
 
 /*

@@ -269,6 +269,15 @@ static void on_alarm(int signal)
 	fail("did not end in time: a thread waits or spins for ever");
 }
 
+/* Its delay as short as can be, so that it meets the workers all the time. */
+static void start_helper(void)
+{
+	if (program.alone)
+		return;
+	if (hak_option_set("purge_delay_ms", "10") != 0 || hak_helper_start() != 0)
+		fail("the helper thread does not start: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	double begin = now();
@@ -288,6 +297,7 @@ int main(int argc, char **argv)
 	memset(workers, 0, (threads + 1) * sizeof *workers);
 	for (unsigned i = 0; i <= threads; i++)
 		workers[i].id = i;
+	start_helper();
 	stats_read(&baseline);
 	run_rounds();
 	hak_verify();

@@ -79,6 +79,7 @@ typedef _Atomic uint64_t slot;
 
 struct program {
 	const char *name;
+	bool alone;    /* internal structures only: the library's helper thread stays out */
 	size_t budget; /* the most bytes to hold at one time; less is used under sanitizers */
 	void (*before)(void);           /* in main, all threads quiet; may be NULL */
 	void (*work)(struct worker *w); /* each thread in each round */

@@ -111,6 +111,7 @@ static void after(void)
 
 const struct program program = {
 	.name = "stress_protocol_heaps",
+	.alone = true,
 	.budget = 1 * MIB,
 	.before = before,
 	.work = work,

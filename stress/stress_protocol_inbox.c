@@ -122,6 +122,7 @@ static void after(void)
 
 const struct program program = {
 	.name = "stress_protocol_inbox",
+	.alone = true,
 	.budget = 1 * MIB,
 	.before = before,
 	.work = work,

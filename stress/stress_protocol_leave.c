@@ -141,6 +141,7 @@ static void after(void)
 
 const struct program program = {
 	.name = "stress_protocol_leave",
+	.alone = true,
 	.budget = 64 * MIB,
 	.work = work,
 	.after = after,

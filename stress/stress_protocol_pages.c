@@ -248,6 +248,7 @@ static void after(void)
 
 const struct program program = {
 	.name = "stress_protocol_pages",
+	.alone = true,
 	.budget = 16 * MIB,
 	.before = before,
 	.work = work,

@@ -8,6 +8,7 @@
 #include "protocol.h"
 
 #include "segments/map.h"
+#include "segments/purge.h"
 #include "segments/span.h"
 
 enum {
@@ -147,9 +148,9 @@ static void check_granule(struct region *r, size_t g, uint64_t *free, uint64_t *
 	if (resident & ~pool)
 		fail("granule %zu: %08x are dirty, of which only %08x are in the pool", g,
 			(uint32_t)resident, (uint32_t)pool);
-	if (pool && !(load_rlx(&r->x_has_free[g / 64]) & bit))
+	if (pool && !(load_rlx(&r->x_free[g / 64]) & bit))
 		fail("granule %zu: no hint leads to its free slices", g);
-	if (resident && !(load_rlx(&r->x_has_dirty[g / 64]) & bit))
+	if (resident && !(load_rlx(&r->x_dirty[g / 64]) & bit))
 		fail("granule %zu: no hint leads to its dirty slices", g);
 	*free += (uint64_t)__builtin_popcountll(pool);
 	*dirty += (uint64_t)__builtin_popcountll(resident);
@@ -182,7 +183,7 @@ static uint64_t check_pool(void)
 static void step(struct worker *w, struct bundle *b)
 {
 	if (random_chance(w, w->id == 0 ? 20 : 2))
-		span_purge(0, random_size(w, 1, 64 * MIB));
+		pool_purge(0, random_size(w, 1, 64 * MIB));
 	if (b->count < HELD && (b->count == 0 || random_chance(w, 52))) {
 		claim(w, &b->held[b->count++]);
 	} else {
@@ -227,6 +228,7 @@ static void after(void)
 
 const struct program program = {
 	.name = "stress_protocol_slices",
+	.alone = true,
 	.budget = 256 * MIB,
 	.before = before,
 	.work = work,

@@ -7,11 +7,12 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "numa/place.h"
-#include "segments/span.h"
+#include "segments/purge.h"
 #include "segments/verify.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
 #include "tls/foreign.h"
+#include "tls/helper.h"
 #include "tls/thread.h"
 
 #include <errno.h>
@@ -160,10 +161,20 @@ size_t hak_purge(void)
 	int saved = errno;
 	if (tls_heap != &heap_none)
 		heap_flush(tls_heap);
-	for (unsigned node = 0; node < topology_nodes(); node++)
-		bytes += span_purge(node, SIZE_MAX);
+	for (unsigned node = 0; node < topology_nodes(); node++) {
+		helper_trim(node, 0);
+		bytes += pool_purge(node, SIZE_MAX);
+	}
 	errno = saved;
 	return bytes;
+}
+
+int hak_helper_start(void)
+{
+	int r = helper_start(pthread_create);
+	if (r)
+		errno = r;
+	return r ? -1 : 0;
 }
 
 int hak_option_set(const char *name, const char *value)
@@ -178,5 +189,8 @@ int hak_option_get(const char *name, char *text, size_t bytes)
 
 size_t hak_verify(void)
 {
-	return verify_all();
+	helper_pause();
+	size_t pages = verify_all();
+	helper_resume();
+	return pages;
 }

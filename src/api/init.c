@@ -9,6 +9,7 @@
 #include "numa/place.h"
 #include "segments/region.h"
 #include "tls/first_class.h"
+#include "tls/helper.h"
 #include "tls/thread.h"
 
 #include <pthread.h>
@@ -19,6 +20,7 @@ static void forked(void)
 {
 	lease_forked();
 	rcu_after_fork_child();
+	helper_forked();
 }
 
 __attribute__((constructor)) static void start(int argc, char **argv, char **environment)

@@ -172,19 +172,30 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 	*used += n > 0 ? (size_t)n : 0;
 }
 
-#define FIELDS(X)                                                                                  \
-	X(live)                                                                                    \
-	X(live_blocks)                                                                             \
-	X(cached)                                                                                  \
-	X(pooled)                                                                                  \
-	X(queued)                                                                                  \
-	X(mapped)                                                                                  \
-	X(reserved)                                                                                \
-	X(metadata)                                                                                \
-	X(heaps)                                                                                   \
-	X(heaps_live)                                                                              \
-	X(spans_claimed) X(spans_freed) X(pages_released) X(pages_taken) X(remote_batches)         \
-		X(remote_blocks) X(purge_calls) X(purged) X(map_calls) X(whales) X(whale_bytes)
+/* clang-format off */
+#define FIELDS(X) \
+	X(live) \
+	X(live_blocks) \
+	X(cached) \
+	X(pooled) \
+	X(queued) \
+	X(mapped) \
+	X(reserved) \
+	X(metadata) \
+	X(heaps) \
+	X(heaps_live) \
+	X(spans_claimed) \
+	X(spans_freed) \
+	X(pages_released) \
+	X(pages_taken) \
+	X(remote_batches) \
+	X(remote_blocks) \
+	X(purge_calls) \
+	X(purged) \
+	X(map_calls) \
+	X(whales) \
+	X(whale_bytes)
+/* clang-format on */
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 {

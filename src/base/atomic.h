@@ -20,9 +20,13 @@
 #define xchg_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define xchg_sc(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 
+#define add_sc(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define add_rlx(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define sub_rlx(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define or_sc(p, v) atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+#define or_rlx(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
+#define or_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_release)
+#define and_rlx(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
 #define and_sc(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
 /* Strong unless named weak; on failure *expected holds what was found. */

@@ -6,8 +6,11 @@
 #include "base/check.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -16,6 +19,9 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+
+/* This process, for process_madvise, without a file descriptor (Linux 6.14). */
+#define PIDFD_SELF_THREAD (-10000)
 
 /* The kernel may ask to try again; not for ever. */
 #define PURGE_TRIES 16
@@ -143,6 +149,58 @@ bool os_purge(void *start, size_t bytes)
 		return false;
 	add_rlx(&os_counters.x_purged, bytes);
 	return true;
+}
+
+/*
+ * Bytes that one call gave back, from the start of the first range on; -1 when
+ * the kernel refuses. It is not asked again then: it cannot do it, or memory is locked.
+ */
+static ssize_t purge_vector(const struct iovec *vector, size_t count)
+{
+	static _Atomic(bool) x_unknown; /* any: relaxed, a kernel does not change */
+	if (load_rlx(&x_unknown))
+		return -1;
+	add_rlx(&os_counters.x_purge_calls, 1);
+	ssize_t done =
+		syscall(SYS_process_madvise, PIDFD_SELF_THREAD, vector, count, MADV_DONTNEED, 0);
+	if (done < 0 && errno != EAGAIN && errno != EINTR)
+		store_rlx(&x_unknown, true);
+	return done;
+}
+
+bool os_purge_ranges(const struct iovec *ranges, size_t count)
+{
+	ssize_t total = 0, done = -1;
+	for (size_t i = 0; i < count; i++) {
+		total += (ssize_t)ranges[i].iov_len;
+		show_purge(ranges[i].iov_base, ranges[i].iov_len);
+	}
+	if (count > 1)
+		done = purge_vector(ranges, count);
+	if (done == total) {
+		add_rlx(&os_counters.x_purged, (uint64_t)total);
+		return true;
+	}
+	/* What is purged already costs little to purge again. */
+	for (size_t i = 0; i < count; i++)
+		if (!os_purge(ranges[i].iov_base, ranges[i].iov_len))
+			return false;
+	return true;
+}
+
+void os_wait(_Atomic(uint32_t) *word, uint32_t value, unsigned ms)
+{
+	struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	int saved = errno;
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, ms ? &limit : NULL, NULL, 0);
+	errno = saved;
+}
+
+void os_wake(_Atomic(uint32_t) *word)
+{
+	int saved = errno;
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	errno = saved;
 }
 
 void os_populate(void *start, size_t bytes)

@@ -9,6 +9,8 @@
 #include "base/atomic.h"
 #include "base/base.h"
 
+#include <sys/uio.h>
+
 struct os_counters {
 	_Atomic(uint64_t) x_map_calls;   /* any: relaxed, mmap munmap mremap mprotect */
 	_Atomic(uint64_t) x_purge_calls; /* any: relaxed, madvise */
@@ -36,6 +38,12 @@ bool os_commit(void *start, size_t bytes);
 /* Gives pages back to the kernel; they read as zero afterwards. */
 bool os_purge(void *start, size_t bytes);
 
+/*
+ * The same for up to 1024 ranges, with one system call where the kernel can.
+ * After a failure some of them may have been given back.
+ */
+bool os_purge_ranges(const struct iovec *ranges, size_t count);
+
 /* Faults pages in with one call; failing is harmless. */
 void os_populate(void *start, size_t bytes);
 
@@ -60,5 +68,12 @@ bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes);
 
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
+
+/*
+ * Sleeps while *word is `value`, at most `ms` milliseconds (0: no limit); may
+ * return early. os_wake ends the sleep of one thread. Both preserve errno.
+ */
+void os_wait(_Atomic(uint32_t) *word, uint32_t value, unsigned ms);
+void os_wake(_Atomic(uint32_t) *word);
 
 #endif

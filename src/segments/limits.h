@@ -46,6 +46,9 @@
 /* Whales above this have a mapping of their own. */
 #define WHALE_REGION_MAX (REGION_BYTES / 4)
 
+/* Small pages are trimmed by system pages (blocks below that size) or by blocks. */
+#define TRIM_BYTES ((size_t)4096)
+
 /*
  * Granules made accessible with one system call: this share of what is, between
  * these bounds. Strict overcommit charges it at once, so it is no large step.

@@ -9,6 +9,7 @@
 #include "segments/page.h"
 
 #include "base/os.h"
+#include "policy/clock.h"
 #include "segments/map.h"
 #include "segments/span.h"
 
@@ -30,8 +31,9 @@ void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zer
 	page->next = page->prev = NULL;
 	page->size_class = (uint8_t)size_class;
 	page->total = (uint16_t)(page_span_bytes(page) / bytes);
-	page->queued = page->first_class = false;
+	page->queued = page->first_class = page->trimmed = page->tail_purged = false;
 	page->zero = zero;
+	store_rlx(&page->x_away, 0);
 	store_rlx(&page->x_used, 0);
 	store_rlx(&page->x_carved, 0);
 	store_rlx(&page->x_pinned, 0);
@@ -66,7 +68,7 @@ void page_carve(struct page *page, bool populate)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
 	unsigned carved = load_rlx(&page->x_carved);
-	ASSERT(!page->free && carved < page->total);
+	ASSERT(!page->free && !load_rlx(&page->x_away) && carved < page->total);
 	if (populate && page->zero && !carved)
 		os_populate(page->start, page_span_bytes(page));
 	char *first = page->start + carved * bytes;
@@ -87,15 +89,28 @@ void page_free(struct page *page)
 }
 
 /* The load first: a page that changes hands often keeps its bit. */
+static bool set_bit(_Atomic(uint64_t) *x_word, uint64_t bit)
+{
+	return !(load_sc(x_word) & bit) && !(or_sc(x_word, bit) & bit); /* [P2] */
+}
+
 static void partial_set(struct region *r, size_t index, unsigned c)
 {
 	uint64_t bit = (uint64_t)1 << (index % 64);
 	size_t word = index / 64;
 	_Atomic(uint64_t) *x_word = &r->x_partial[c][word];
-	if ((load_sc(x_word) & bit) || (or_sc(x_word, bit) & bit)) /* [P2] */
+	if (!set_bit(x_word, bit))
 		return;
 	add_rlx(&nodes[r->node].x_partial[c], 1);
 	or_sc(&r->x_partial_words[c], (uint64_t)1 << (word / PARTIAL_STRIDE)); /* [S4] */
+}
+
+static void untrimmed_set(struct region *r, size_t index)
+{
+	if (!set_bit(&r->x_untrimmed[index / 64], (uint64_t)1 << (index % 64)))
+		return;
+	add_sc(&nodes[r->node].x_untrimmed, 1); /* [T1] */
+	clock_poke();
 }
 
 /* True for the one caller that found the bit set. */
@@ -114,10 +129,14 @@ void page_let_go(struct page *page)
 	unsigned c = page->size_class;
 	unsigned room = page->total - load_rlx(&page->x_used);
 	bool partial = room > 0 && room * PARTIAL_SHARE >= page->total;
+	bool trimmed = page->trimmed;
 	ASSERT(load_rlx(&page->x_used) > 0 && !page->queued && !load_rlx(&page->x_pinned));
 	atomic_store_explicit(&page->x_owner, OWNER_NOBODY, memory_order_seq_cst); /* [P1] [P2] */
-	if (partial)
-		partial_set(r, (size_t)(page - r->pages), c);
+	if (!partial)
+		return;
+	partial_set(r, (size_t)(page - r->pages), c);
+	if (!trimmed)
+		untrimmed_set(r, (size_t)(page - r->pages));
 }
 
 bool page_take(struct page *page, uintptr_t owner)

@@ -35,7 +35,7 @@ struct page *page_take_partial(unsigned node, unsigned size_class, uintptr_t own
 
 static inline bool page_has_room(const struct page *page)
 {
-	return page->free || load_rlx(&page->x_carved) < page->total;
+	return page->free || load_rlx(&page->x_away) || load_rlx(&page->x_carved) < page->total;
 }
 
 static inline size_t page_span_bytes(const struct page *page)

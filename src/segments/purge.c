@@ -1,139 +1,213 @@
 /*
- * purge.c: gives resident memory of the pools back to the kernel. The purger
- * owns what it purges (order table [S2]): it claims slices as any claimer
- * does, calls madvise over runs as long as they are, and frees them as clean.
+ * purge.c: see purge.h. The dirty bits of the pools are the queue of what may
+ * be purged: freeing adds to it, a claim cancels by taking the bit, and both
+ * cost nothing more than they would without it. The purger owns what it
+ * purges (order table [S2], [G1]): it claims slices as any claimer does,
+ * gathers a batch, calls madvise over runs as long as they are, and frees them
+ * as clean. A thread stopped here strands one batch.
+ *
+ * Claims prefer low addresses, so purging begins at the high ones: what is
+ * wanted again soon is purged last.
  */
+#include "segments/purge.h"
+
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "numa/place.h"
+#include "segments/granule.h"
 #include "segments/map.h"
 #include "segments/span.h"
 
 #include <errno.h>
 
-/* Slices won from neighbouring granules, purged with as few calls as possible. */
-#define BATCH_GRANULES 32
+/* Of one batch; and a word of slices adds at most so many runs. */
+#define RANGES_MAX 128
+#define RUNS_MAX (GRANULE_SLICES / 2)
 
-struct batch {
-	struct region *region;
-	size_t count;
-	size_t granule[BATCH_GRANULES];
-	uint32_t mask[BATCH_GRANULES];
+/* Slices of one granule; small, because a batch lies on the stack of whoever frees. */
+struct won {
+	uint32_t granule; /* its address in granules */
+	uint32_t mask;    /* of its slices */
 };
 
-static size_t batch_take(struct batch *b, size_t g)
+struct batch {
+	unsigned node;
+	bool failed;
+	size_t count, bytes, runs;
+	struct won won[RANGES_MAX];
+};
+
+void pool_claimed(unsigned node, size_t dirty, size_t clean)
 {
-	struct region *r = b->region;
-	uint64_t word = load_sc(&r->x_slices[g]); /* [S3] */
-	uint64_t dirty;
-	do {
-		dirty = word & (word >> SLICES_DIRTY_SHIFT) & SLICES_ALL;
-		if (!dirty)
-			return 0;
-	} while (!cas_weak_acq(
-		&r->x_slices[g], &word, word & ~(dirty | dirty << SLICES_DIRTY_SHIFT))); /* [S2] */
-	b->granule[b->count] = g;
-	b->mask[b->count++] = (uint32_t)dirty;
-	size_t bytes = (size_t)__builtin_popcountl(dirty) * SLICE_BYTES;
-	sub_rlx(&nodes[r->node].x_dirty_bytes, bytes);
-	return bytes;
+	struct node *n = &nodes[node];
+	if (clean)
+		add_rlx(&n->x_resident, clean);
+	if (!dirty)
+		return;
+	uint64_t left = sub_rlx(&n->x_dirty_bytes, dirty) - dirty;
+	if (left < load_rlx(&n->x_dirty_low))
+		store_rlx(&n->x_dirty_low, left);
 }
 
-static void publish(struct batch *b, bool purged)
+static char *won_start(const struct won *w)
 {
-	for (size_t i = 0; i < b->count; i++) {
-		struct region *r = b->region;
-		size_t g = b->granule[i];
-		uint64_t word = b->mask[i], bit = (uint64_t)1 << (g % 64);
-		if (!purged) {
-			add_rlx(&nodes[r->node].x_dirty_bytes,
-				(uint64_t)__builtin_popcountl(word) * SLICE_BYTES);
-			word |= word << SLICES_DIRTY_SHIFT;
-		}
-		or_sc(&r->x_slices[g], word); /* [S2] [S3] */
-		if (!purged)
-			or_sc(&r->x_has_dirty[g / 64], bit);  /* [S3] */
-		if (!(load_sc(&r->x_has_free[g / 64]) & bit)) /* [S3] */
-			or_sc(&r->x_has_free[g / 64], bit);
+	return (char *)((uintptr_t)w->granule << GRANULE_SHIFT);
+}
+
+/* Appends a run, or lengthens the last one. */
+static size_t add_run(struct iovec *ranges, size_t count, char *start, size_t bytes)
+{
+	struct iovec *last = &ranges[count - 1];
+	if (count && (char *)last->iov_base + last->iov_len == start) {
+		last->iov_len += bytes;
+		return count;
 	}
-	b->count = 0;
+	ranges[count] = (struct iovec){start, bytes};
+	return count + 1;
 }
 
-/*
- * madvise over every maximal run of the batch; runs cross granules. Stops at
- * the first failure: what cannot be purged (locked memory) is all alike.
- */
-static bool batch_purge(struct batch *b)
+/* The batch was gathered downwards; its runs are wanted upwards, so that they meet. */
+static bool batch_purge(const struct batch *b)
 {
-	uintptr_t from = 0, to = 0;
-	for (size_t i = 0; i < b->count; i++) {
-		uintptr_t base = b->region->base + b->granule[i] * GRANULE_BYTES;
-		for (uint32_t left = b->mask[i]; left;) {
+	struct iovec ranges[RANGES_MAX];
+	size_t count = 0;
+	for (size_t i = b->count; i-- > 0;) {
+		for (uint32_t left = b->won[i].mask; left;) {
 			unsigned first = (unsigned)__builtin_ctz(left);
 			uint32_t rest = ~(left >> first);
 			unsigned length = rest ? (unsigned)__builtin_ctz(rest) : GRANULE_SLICES;
-			uintptr_t start = base + first * SLICE_BYTES;
-			if (start != to) {
-				if (from != to && !os_purge((void *)from, to - from))
-					return false;
-				from = start;
-			}
-			to = start + length * SLICE_BYTES;
+			count = add_run(ranges, count, won_start(&b->won[i]) + first * SLICE_BYTES,
+				length * SLICE_BYTES);
 			left &= (uint32_t) ~((((uint64_t)1 << length) - 1) << first);
 		}
 	}
-	return from == to || os_purge((void *)from, to - from);
+	return os_purge_ranges(ranges, count);
 }
 
-static bool batch_flush(struct batch *b)
+static void won_publish(const struct won *w, bool dirty)
 {
-	bool ok = batch_purge(b);
-	publish(b, ok);
-	return ok;
+	struct region *r = map_region(won_start(w));
+	size_t granule = ((uintptr_t)won_start(w) - r->base) / GRANULE_BYTES;
+	if (r->kind == REGION_WHALES)
+		granules_publish(r, granule, 1, dirty);
+	else
+		slices_publish(r, granule, w->mask, dirty);
 }
 
-static size_t purge_region(struct region *r, size_t bytes, bool *ok)
+static void batch_flush(struct batch *b)
 {
-	struct batch b = {.region = r};
+	if (!b->count)
+		return;
+	b->failed = !batch_purge(b);
+	if (!b->failed)
+		sub_rlx(&nodes[b->node].x_resident, b->bytes);
+	for (size_t i = 0; i < b->count; i++)
+		won_publish(&b->won[i], b->failed);
+	b->count = b->bytes = b->runs = 0;
+}
+
+static void batch_add(struct batch *b, struct region *r, size_t granule, uint32_t mask)
+{
+	uint32_t number = (uint32_t)((r->base >> GRANULE_SHIFT) + granule);
+	b->won[b->count++] = (struct won){number, mask};
+	b->bytes += (size_t)__builtin_popcount(mask) * SLICE_BYTES;
+	b->runs += (size_t)__builtin_popcount(mask & ~(mask << 1));
+	if (b->bytes >= load_rlx(&options.x_batch_bytes) ||
+		b->runs + RUNS_MAX > load_rlx(&options.x_batch_ranges))
+		batch_flush(b);
+}
+
+static unsigned last_bit(uint64_t bits)
+{
+	return 63u - (unsigned)__builtin_clzl(bits);
+}
+
+static size_t take_slices(struct batch *b, struct region *r, size_t word, size_t bytes)
+{
+	uint64_t bits = load_rlx(&r->x_dirty[word]);
 	size_t taken = 0;
-	for (size_t w = 0; w < REGION_WORDS && *ok; w++) {
-		uint64_t bits = load_rlx(&r->x_has_dirty[w]);
-		for (; bits && taken < bytes && *ok; bits &= bits - 1) {
-			uint64_t bit = bits & -bits;
-			/* Cleared first: slices freed after this set it again. */
-			and_sc(&r->x_has_dirty[w], ~bit); /* [S3] */
-			taken += batch_take(&b, w * 64 + (size_t)__builtin_ctzl(bits));
-			if (b.count == BATCH_GRANULES)
-				*ok = batch_flush(&b);
-		}
+	for (; bits && taken < bytes && !b->failed; bits &= ~((uint64_t)1 << last_bit(bits))) {
+		size_t g = word * 64 + last_bit(bits);
+		uint32_t mask = slices_claim_dirty(r, g);
+		taken += (size_t)__builtin_popcount(mask) * SLICE_BYTES;
+		if (mask)
+			batch_add(b, r, g, mask);
 	}
-	if (b.count)
-		*ok = batch_flush(&b) && *ok;
 	return taken;
 }
 
-size_t span_purge(unsigned node, size_t bytes)
+static size_t take_granules(struct batch *b, struct region *r, size_t word, size_t bytes)
 {
 	size_t taken = 0;
-	bool ok = true;
-	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
-		struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-		for (; r && taken < bytes && ok; r = load_acq(&r->x_next)) /* [R1] */
-			taken += purge_region(r, bytes - taken, &ok);
+	while (taken < bytes && !b->failed) {
+		size_t room = load_rlx(&options.x_batch_bytes) - b->bytes;
+		size_t most = max_size(min_size(room, bytes - taken) / GRANULE_BYTES, 1);
+		uint64_t mask = granules_claim_dirty(r, word, (unsigned)most);
+		if (!mask)
+			break;
+		for (; mask; mask &= ~((uint64_t)1 << last_bit(mask))) {
+			batch_add(b, r, word * 64 + last_bit(mask), (uint32_t)SLICES_ALL);
+			taken += GRANULE_BYTES;
+		}
 	}
+	return taken;
+}
+
+static size_t purge_region(struct batch *b, struct region *r, size_t bytes)
+{
+	size_t taken = 0;
+	for (size_t word = REGION_WORDS; word-- > 0 && taken < bytes && !b->failed;)
+		taken += r->kind == REGION_WHALES ? take_granules(b, r, word, bytes - taken)
+						  : take_slices(b, r, word, bytes - taken);
+	return taken;
+}
+
+size_t pool_purge(unsigned node, size_t bytes)
+{
+	struct batch b = {.node = node};
+	size_t taken = 0;
+	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
+		struct region *r = load_acq(&nodes[node].x_regions[kind]);        /* [R1] */
+		for (; r && taken < bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1] */
+			taken += purge_region(&b, r, bytes - taken);
+	}
+	batch_flush(&b);
 	/* Where purging fails, it is not tried again until much more has been freed. */
-	store_rlx(&nodes[node].x_purge_floor, ok ? 0 : load_rlx(&nodes[node].x_dirty_bytes));
-	return ok ? taken : 0;
+	store_rlx(&nodes[node].x_purge_floor, b.failed ? load_rlx(&nodes[node].x_dirty_bytes) : 0);
+	return b.failed ? 0 : taken;
+}
+
+/* The option's bytes, and a share of what the node has in use. */
+static size_t pool_bound(struct node *n, size_t dirty)
+{
+	size_t resident = load_rlx(&n->x_resident);
+	size_t in_use = resident > dirty ? resident - dirty : 0;
+	return load_rlx(&options.x_purge_bytes) +
+	       in_use / 100 * load_rlx(&options.x_purge_percent) + load_rlx(&n->x_purge_floor);
 }
 
 void pool_trim(unsigned node)
 {
-	size_t most = place_keeps_nothing(node) ? 0 : load_rlx(&options.x_purge_bytes);
+	bool keep = !place_keeps_nothing(node);
 	size_t dirty = load_rlx(&nodes[node].x_dirty_bytes);
-	if (likely(dirty <= most + load_rlx(&nodes[node].x_purge_floor)))
+	if (likely(keep && dirty <= load_rlx(&options.x_purge_bytes)))
+		return;
+	size_t bound = keep ? pool_bound(&nodes[node], dirty) : load_rlx(&nodes[node].x_purge_floor);
+	if (dirty <= bound)
 		return;
 	int saved = errno;
-	span_purge(node, dirty - most / 2);
+	pool_purge(node, dirty - bound + load_rlx(&options.x_batch_bytes));
 	errno = saved;
+}
+
+bool pool_tick(unsigned node)
+{
+	struct node *n = &nodes[node];
+	size_t low = load_rlx(&n->x_dirty_low);
+	if (low > load_rlx(&n->x_purge_floor))
+		pool_purge(node, low);
+	size_t dirty = load_sc(&n->x_dirty_bytes); /* [T1] */
+	store_rlx(&n->x_dirty_low, dirty);
+	return dirty > load_rlx(&n->x_purge_floor);
 }

@@ -16,7 +16,9 @@
 
 #include "base/os.h"
 #include "numa/place.h"
+#include "segments/granule.h"
 #include "segments/map.h"
+#include "segments/span.h"
 
 #include <errno.h>
 
@@ -57,11 +59,12 @@ static void region_list(struct region *r, enum region_kind kind)
 static void publish_granules(struct region *r, size_t from, size_t count)
 {
 	add_rlx(&nodes[r->node].x_committed, count * GRANULE_BYTES);
-	add_rlx(&r->x_room, count * GRANULE_SLICES);
-	for (size_t g = from; g < from + count; g++) {
-		store_rel(&r->x_slices[g], SLICES_ALL);                 /* [S1] */
-		or_sc(&r->x_has_free[g / 64], (uint64_t)1 << (g % 64)); /* [S3] */
+	if (r->kind == REGION_WHALES) {
+		granules_publish(r, from, count, false);
+		return;
 	}
+	for (size_t g = from; g < from + count; g++)
+		slices_publish(r, g, (uint32_t)SLICES_ALL, false);
 }
 
 enum committed { COMMITTED, FULL, REFUSED };

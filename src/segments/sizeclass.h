@@ -49,17 +49,21 @@ static inline unsigned class_slices(unsigned c)
 }
 
 /*
- * Is an offset in a page of the small class a multiple of its block size? By
- * multiplication with the rounded-up reciprocal: exact, since offsets are below
+ * The index of a block by its offset in a page of the small class, and whether
+ * that offset is a multiple of the block size. By multiplication with the rounded-up reciprocal: exact, since offsets are below
  * 2^19 and block sizes below 2^16, so the error stays under one block.
  */
 extern const uint64_t class_reciprocal[SMALL_CLASSES];
 #define RECIPROCAL_SHIFT 40
 
+static inline unsigned class_index(unsigned c, size_t offset)
+{
+	return (unsigned)((offset * class_reciprocal[c]) >> RECIPROCAL_SHIFT);
+}
+
 static inline bool class_is_multiple(unsigned c, size_t offset)
 {
-	size_t quotient = (offset * class_reciprocal[c]) >> RECIPROCAL_SHIFT;
-	return quotient * class_bytes(c) == offset;
+	return class_index(c, offset) * class_bytes(c) == offset;
 }
 
 _Static_assert((7u << (SLICE_SHIFT - 3)) == SMALL_MAX, "SMALL_MAX is 7/8 of a slice");

@@ -14,15 +14,13 @@
 #include "segments/span.h"
 
 #include "base/check.h"
-#include "base/options.h"
+#include "policy/clock.h"
 #include "segments/map.h"
+#include "segments/purge.h"
 #include "segments/region.h"
 
 #include <errno.h>
 #include <limits.h>
-
-/* Whales fall back to mappings of their own, so they need not insist. */
-#define GROW_TRIES 4
 
 static uint32_t span_mask(unsigned first, unsigned slices)
 {
@@ -85,11 +83,9 @@ static struct page *claim_in_granule(
 		if (!cas_weak_acq(&r->x_slices[g], &word, word & ~both)) /* [S1] */
 			continue;
 		sub_rlx(&r->x_room, q->slices);
-		uint64_t dirty = (word >> SLICES_DIRTY_SHIFT) & mask;
+		unsigned dirty = (unsigned)__builtin_popcountl((word >> SLICES_DIRTY_SHIFT) & mask);
 		*zero = !dirty;
-		if (dirty)
-			sub_rlx(&nodes[r->node].x_dirty_bytes,
-				(uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
+		pool_claimed(r->node, dirty * SLICE_BYTES, (q->slices - dirty) * SLICE_BYTES);
 		size_t index = g * GRANULE_SLICES + first;
 		struct page *page = &r->pages[index];
 		page->start = (char *)r->base + index * SLICE_BYTES;
@@ -101,7 +97,7 @@ static struct page *claim_in_granule(
 
 static struct page *claim_in_region(struct region *r, const struct request *q, bool *zero)
 {
-	_Atomic(uint64_t) *hints = q->dirty ? r->x_has_dirty : r->x_has_free;
+	_Atomic(uint64_t) *hints = q->dirty ? r->x_dirty : r->x_free;
 	for (size_t w = 0; w < REGION_WORDS; w++) {
 		uint64_t bits = load_rlx(&hints[w]);
 		for (; bits; bits &= bits - 1) {
@@ -166,21 +162,38 @@ struct page *span_claim(unsigned node, unsigned slices, unsigned align_slices, b
 	return page;
 }
 
-/* Gives slices of one granule to the pool, with the hints that lead to them. */
-static void span_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
+void slices_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 {
 	uint64_t word = mask, bit = (uint64_t)1 << (g % 64);
 	add_rlx(&r->x_room, (uint32_t)__builtin_popcount(mask));
 	if (dirty) {
 		word |= word << SLICES_DIRTY_SHIFT;
-		add_rlx(&nodes[r->node].x_dirty_bytes,
-			(uint64_t)__builtin_popcount(mask) * SLICE_BYTES);
+		add_sc(&nodes[r->node].x_dirty_bytes,
+			(uint64_t)__builtin_popcount(mask) * SLICE_BYTES); /* [T1] */
 	}
-	or_sc(&r->x_slices[g], word);                 /* [S1] */
-	if (!(load_sc(&r->x_has_free[g / 64]) & bit)) /* [S3] */
-		or_sc(&r->x_has_free[g / 64], bit);
-	if (dirty && !(load_sc(&r->x_has_dirty[g / 64]) & bit)) /* [S3] */
-		or_sc(&r->x_has_dirty[g / 64], bit);
+	or_sc(&r->x_slices[g], word);             /* [S1] [S2] [S3] */
+	if (!(load_sc(&r->x_free[g / 64]) & bit)) /* [S3] */
+		or_sc(&r->x_free[g / 64], bit);
+	if (dirty && !(load_sc(&r->x_dirty[g / 64]) & bit)) /* [S3] */
+		or_sc(&r->x_dirty[g / 64], bit);
+}
+
+uint32_t slices_claim_dirty(struct region *r, size_t g)
+{
+	/* Cleared first: slices freed after this set it again. */
+	and_sc(&r->x_dirty[g / 64], ~((uint64_t)1 << (g % 64))); /* [S3] */
+	uint64_t word = load_sc(&r->x_slices[g]);                /* [S3] */
+	uint64_t dirty;
+	do {
+		dirty = word & (word >> SLICES_DIRTY_SHIFT) & SLICES_ALL;
+		if (!dirty)
+			return 0;
+	} while (!cas_weak_acq(
+		&r->x_slices[g], &word, word & ~(dirty | dirty << SLICES_DIRTY_SHIFT))); /* [S2] */
+	unsigned count = (unsigned)__builtin_popcountl(dirty);
+	sub_rlx(&r->x_room, count);
+	pool_claimed(r->node, count * SLICE_BYTES, 0);
+	return (uint32_t)dirty;
 }
 
 void span_free(struct page *page)
@@ -192,93 +205,7 @@ void span_free(struct page *page)
 	for (unsigned i = 0; i < slices; i++)
 		store_rlx(&page[i].x_owner, OWNER_NONE);
 	add_rlx(&nodes[r->node].x_spans_freed, 1);
-	span_publish(r, index / GRANULE_SLICES, span_mask(first, slices), true);
-	pool_trim(r->node);
-}
-
-static bool granule_claim(struct region *r, size_t g, bool *zero)
-{
-	uint64_t word = load_rlx(&r->x_slices[g]);
-	while ((word & SLICES_ALL) == SLICES_ALL) {
-		if (!cas_weak_acq(&r->x_slices[g], &word, 0)) /* [S1] */
-			continue;
-		uint64_t dirty = word >> SLICES_DIRTY_SHIFT;
-		sub_rlx(&r->x_room, GRANULE_SLICES);
-		if (dirty) {
-			*zero = false;
-			sub_rlx(&nodes[r->node].x_dirty_bytes,
-				(uint64_t)__builtin_popcountl(dirty) * SLICE_BYTES);
-		}
-		return true;
-	}
-	return false;
-}
-
-/* All or nothing; what was won before a failure goes back, dirty if some of it was. */
-static bool granules_claim_from(struct region *r, size_t from, size_t count, bool *zero)
-{
-	*zero = true;
-	for (size_t i = 0; i < count; i++) {
-		bool clean = true;
-		if (!granule_claim(r, from + i, &clean)) {
-			while (i-- > 0)
-				span_publish(r, from + i, (uint32_t)SLICES_ALL, !*zero);
-			return false;
-		}
-		*zero = *zero && clean;
-	}
-	return true;
-}
-
-bool granules_claim_at(char *start, size_t count, bool *zero)
-{
-	struct region *r = map_region(start);
-	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
-	/* What continues a whale never begins a region: that would be the next one. */
-	if (!r || from == 0 || from + count > REGION_GRANULES)
-		return false;
-	return granules_claim_from(r, from, count, zero);
-}
-
-static char *granules_in_region(struct region *r, size_t count, size_t align, bool *zero)
-{
-	size_t committed = min_size(load_rlx(&r->x_committed), REGION_GRANULES), run = 0;
-	for (size_t g = 0; g < committed; g++) {
-		uint64_t word = load_rlx(&r->x_slices[g]);
-		run = (word & SLICES_ALL) == SLICES_ALL ? run + 1 : 0;
-		if (!run || run < count || ((g + 1 - count) & (align - 1)))
-			continue;
-		if (granules_claim_from(r, g + 1 - count, count, zero))
-			return (char *)r->base + (g + 1 - count) * GRANULE_BYTES;
-		run = 0;
-	}
-	return NULL;
-}
-
-char *granules_claim(unsigned node, size_t count, size_t align, bool *zero)
-{
-	for (unsigned tries = 0; tries < GROW_TRIES; tries++) {
-		struct region *r = load_acq(&nodes[node].x_regions[REGION_WHALES]); /* [R1] */
-		for (unsigned n = 0; r && n < SEARCH_REGIONS;) {
-			bool room = load_rlx(&r->x_room) >= count * GRANULE_SLICES;
-			char *start = room ? granules_in_region(r, count, align, zero) : NULL;
-			if (start)
-				return start;
-			n += room;
-			r = load_acq(&r->x_next); /* [R1] */
-		}
-		if (!region_grow(node, REGION_WHALES, count + align - 1))
-			break;
-	}
-	errno = ENOMEM;
-	return NULL;
-}
-
-void granules_free(char *start, size_t count, bool dirty)
-{
-	struct region *r = map_region(start);
-	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
-	for (size_t i = 0; i < count; i++)
-		span_publish(r, from + i, (uint32_t)SLICES_ALL, dirty);
+	slices_publish(r, index / GRANULE_SLICES, span_mask(first, slices), true);
+	clock_poke();
 	pool_trim(r->node);
 }

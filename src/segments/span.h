@@ -17,21 +17,10 @@ struct page *span_claim(unsigned node, unsigned slices, unsigned align_slices, b
 /* Gives a span back to its node's pool; the caller has let go of all its blocks. */
 void span_free(struct page *page);
 
-/*
- * Purges up to `bytes` of a node's pool. Returns the bytes given back. Any
- * number of threads may purge at the same time.
- */
-size_t span_purge(unsigned node, size_t bytes);
+/* Gives slices of one granule to the pool, with the hints that lead to them. */
+void slices_publish(struct region *r, size_t granule, uint32_t mask, bool dirty);
 
-/*
- * Claims `count` whole granules in a row, at a multiple of `align_granules`,
- * from one region. Returns their address, NULL with ENOMEM.
- */
-char *granules_claim(unsigned node, size_t count, size_t align_granules, bool *zero);
-bool granules_claim_at(char *start, size_t count, bool *zero);
-void granules_free(char *start, size_t count, bool dirty);
-
-/* Purges when the pool holds more than the option purge_bytes. Preserves errno. */
-void pool_trim(unsigned node);
+/* For a purger: claims all slices of a granule that are in the pool and dirty. */
+uint32_t slices_claim_dirty(struct region *r, size_t granule);
 
 #endif

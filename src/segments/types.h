@@ -13,8 +13,8 @@
  *      whoever cleared that bit. Only the owner writes its descriptor's
  *      non-atomic fields, and only the owner gives it to madvise.
  *  I2  A small page is owned by the heap in x_owner, or by nobody
- *      (OWNER_NOBODY). Only the owner touches free, carved, x_used, next, prev.
- *  I3  x_used of a page = blocks not on its free list, plus 1 while it is the
+ *      (OWNER_NOBODY). Only the owner touches free, x_carved, x_away, x_used, next, prev.
+ *  I3  x_used of a page = blocks neither on its free list nor away, plus 1 while it is the
  *      current page of its class (the pin), so the fast free of a current page
  *      never sees zero. Blocks in a stash or an inbox count as used.
  *  I4  A page that nobody owns has at least one block in use. Whoever frees
@@ -36,10 +36,13 @@
  *       [T] stress_protocol_slices
  *  [S2] x_slices, purge. The purger claims (acquire) and publishes (release)
  *       as any owner does, so madvise lies between the two. [T] stress_purge
- *  [S3] x_slices and the hints x_has_free, x_has_dirty (store buffering). Whoever
+ *  [S3] x_slices and the hints x_free, x_dirty of span regions (store buffering). Whoever
  *       gives slices changes x_slices, then reads or sets the hint; whoever finds
  *       nothing clears the hint, then reads x_slices again. All are seq_cst, so no
  *       slice is left without its hints. [T] stress_protocol_slices
+ *  [G1] x_free of whale regions. As [S1], by the granule: release: granules_publish;
+ *       acquire: granules_claim, purge. It also orders the owner's relaxed changes of
+ *       x_dirty. [T] stress_protocol_granules
  *  [S4] x_partial_words and x_partial: the same pattern. The bit in x_partial is
  *       set first, the summary after; scan_region clears the summary, then reads.
  *       [T] stress_protocol_pages
@@ -50,7 +53,8 @@
  *       the bit, then tries the owner. All are seq_cst: if the one sees the bit
  *       still set, the scanner's CAS comes after the owner was stored, so it
  *       meets NOBODY, or a newer owner who will do the same. Otherwise a page
- *       with room could be left without a bit. [T] stress_protocol_pages
+ *       with room could be left without a bit. The same for x_untrimmed and its
+ *       scan (page_take_untrimmed). [T] stress_protocol_pages
  *  [P3] x_owner, looking into the owner. A take publishes the new owner's heap,
  *       which may be younger than the freed block; release: page_take; acquire:
  *       page_owner_acq, before a block is sent there.
@@ -78,6 +82,14 @@
  *  [W1] x_owner of a whale with its own mapping. Its end publishes the last reads
  *       of the descriptor before the kernel may hand out the address again;
  *       release: whale_free, move; acquire: describe. [T] stress_whale
+ *  [T1] x_state of the clock and what is counted as idle (store buffering): x_dirty_bytes
+ *       and x_untrimmed of a node. Who makes memory idle counts it, then reads the
+ *       state; the helper stores ASLEEP, then reads the counts. All are seq_cst, so
+ *       one of the two sees the other, and idle memory is never forgotten.
+ *       [T] stress_idle
+ *  [T2] x_busy and x_paused of the helper (store buffering). The helper sets busy, then
+ *       reads paused; helper_pause sets paused, then reads busy. All are seq_cst, so
+ *       one of the two stays out, and sees what the other did. [T] stress_mixed
  *  [R1] region list of a node and x_hint. release: region_list, and whoever moves the
  *       hint; acquire: their readers. Heads change by RMW only, so a reader of a
  *       newer head also sees every older region.
@@ -145,7 +157,11 @@ struct page {
 	_Atomic(uint16_t) x_carved; /* own writes, any reads relaxed: blocks ever made */
 	_Atomic(uint8_t) x_pinned;  /* own writes, any reads relaxed: current page of a class */
 	bool queued;                /* own: on the owner's list of its class */
+	bool trimmed;               /* own: nothing was freed since it was trimmed */
+	bool tail_purged;           /* own: what lies beyond x_carved was purged */
+	uint8_t let_go_tick;        /* own: when it was let go last */
 	struct page *next, *prev;   /* own: in a list of the owner */
+	_Atomic(uint32_t) x_away;   /* own writes, any reads relaxed: purged units, see trim.c */
 };
 _Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it");
 
@@ -155,15 +171,19 @@ _Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it")
 enum region_kind { REGION_SPANS, REGION_WHALES, REGION_KINDS };
 
 /*
- * The descriptor of one window. Bitmaps over granules are hints; x_slices
- * decides. In x_slices, bit i says that slice i is in the pool, and bit 32 + i
- * that it is in the pool and may be resident.
+ * The descriptor of one window. Where it holds spans, x_slices decides: bit i
+ * says that slice i is in the pool, and bit 32 + i that it is in the pool and
+ * may be resident; the bitmaps over granules are hints then. Where it holds
+ * whales, x_free decides, and a bit of x_dirty is changed by its granule's owner.
  */
 struct region {
 	struct page pages[REGION_SLICES];
 	_Atomic(uint64_t) x_slices[REGION_GRANULES]; /* any: cas acquire/release [S1] */
-	_Atomic(uint64_t) x_has_free[REGION_WORDS];  /* any: hint: some slice in the pool */
-	_Atomic(uint64_t) x_has_dirty[REGION_WORDS]; /* any: hint: some slice to purge */
+	/* any: a slice (hint [S3]), or for whales the granule [G1], is in the pool */
+	_Atomic(uint64_t) x_free[REGION_WORDS];
+	/* any: a slice in the pool (hint [S3]), or the granule (relaxed), may be resident */
+	_Atomic(uint64_t) x_dirty[REGION_WORDS];
+	_Atomic(uint64_t) x_untrimmed[REGION_SLICES / 64]; /* any: hint: page to trim [P2] */
 	/* any: relaxed; slices in the pool, or being purged. Written at every claim. */
 	_Atomic(uint32_t) x_room __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_committed; /* any: granules below are, or are being, made accessible */
@@ -191,7 +211,10 @@ struct node {
 	struct region *_Atomic x_hint[REGION_KINDS];    /* any: where the last search ended */
 	_Atomic(uint64_t) x_heaps[2]; /* any: stacks of free heaps [H1]: of threads, first-class */
 	/* any: relaxed; resident bytes in the pool. Written at every claim. */
-	_Atomic(uint64_t) x_dirty_bytes __attribute__((aligned(CACHE_LINE_BYTES)));
+	_Atomic(uint64_t) x_dirty_bytes __attribute__((aligned(CACHE_LINE_BYTES))); /* [T1] */
+	_Atomic(uint64_t) x_dirty_low;   /* any: relaxed; about the least since the last tick */
+	_Atomic(uint64_t) x_resident;    /* any: relaxed; bytes claimed, or in the pool and dirty */
+	_Atomic(uint32_t) x_untrimmed;   /* any: bits set in all regions [T1] */
 	_Atomic(uint64_t) x_purge_floor; /* any: relaxed; dirty bytes when a purge failed, or 0 */
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */

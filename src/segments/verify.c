@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "segments/map.h"
 #include "segments/page.h"
+#include "segments/trim.h"
 
 #define REQUIRE(cond, page)                                                                        \
 	CHECK(cond, "verify: page %p (blocks of %zu): broken: %s", (void *)(page)->start,          \
@@ -27,7 +28,7 @@ static void verify_small(struct region *r, size_t index)
 		REQUIRE(offset < carved * bytes && offset % bytes == 0, page);
 		REQUIRE(++free <= carved, page);
 	}
-	REQUIRE(used + free == carved, page);
+	REQUIRE(used + free + page_away_blocks(page) == carved, page);
 	for (unsigned i = 1; i < page->slices; i++)
 		REQUIRE(page_owner(&page[i]) == OWNER_INSIDE && page[i].head == page, page);
 	if (page_owner(page) == OWNER_NOBODY)

@@ -7,9 +7,9 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "numa/place.h"
+#include "segments/granule.h"
 #include "segments/map.h"
 #include "segments/region.h"
-#include "segments/span.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,6 +27,7 @@ static void count_bytes(unsigned node, bool mapped, uint64_t whales, uint64_t by
 	if (mapped) {
 		add_rlx(&n->x_committed, bytes);
 		add_rlx(&n->x_reserved, bytes);
+		add_rlx(&n->x_resident, bytes);
 	}
 }
 

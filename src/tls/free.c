@@ -28,6 +28,12 @@
 
 struct orphans orphans;
 
+static ALWAYS_INLINE void spend_credit(struct heap *h)
+{
+	if (unlikely(--h->stash_credit == 0) && !h->first_class)
+		heap_settle(h);
+}
+
 static void push_owned(struct heap *h, struct page *page, struct block *block)
 {
 	/* A page of a first-class heap that is neither current nor queued was full. */
@@ -56,7 +62,7 @@ static void keep_taken(struct heap *h, struct page *page)
 	}
 	heap_enqueue(h, page);
 	if (h->stash_credit) {
-		h->stash_credit--;
+		spend_credit(h);
 	} else if (bytes > IDLE_PARTIAL_MAX) {
 		struct page *oldest = h->queue[page->size_class].first;
 		heap_dequeue(h, oldest);
@@ -146,16 +152,18 @@ static void send(struct heap *h, struct heap *to, struct block *block, size_t by
 	if (at_once || h->leaving || stash_is_full(h, s))
 		stash_flush(h, s);
 	if (h->stash_credit)
-		h->stash_credit--;
+		spend_credit(h);
 }
 
 void heap_free_mid(struct heap *h, struct page *page)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
-	if (bytes > h->mid_room)
-		heap_flush_mid(h);
+	if (bytes > h->mid_room && !h->mid_idle)
+		heap_overflow_mid(h);
 	if (h->leaving || page->node != h->node || bytes > h->mid_room) {
 		span_free(page);
+		if (h->stash_credit)
+			spend_credit(h);
 		return;
 	}
 	struct page **stack = &h->mid[page->size_class - SMALL_CLASSES];

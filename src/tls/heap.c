@@ -6,8 +6,10 @@
 
 #include "base/check.h"
 #include "base/options.h"
+#include "policy/clock.h"
 #include "segments/page.h"
 #include "segments/span.h"
+#include "segments/trim.h"
 #include "tls/thread.h"
 
 #include <errno.h>
@@ -65,6 +67,8 @@ void heap_page_emptied(struct heap *h, struct page *page)
 void heap_let_go(struct heap *h, struct page *page)
 {
 	counter64_add(&h->x_let_go, 1);
+	page->trimmed = false;
+	page->let_go_tick = clock_ticks();
 	page_let_go(page);
 }
 
@@ -173,6 +177,10 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 	if (unlikely(h->unregistered))
 		thread_register(h);
 	while (!page->free) {
+		if (load_rlx(&page->x_away)) {
+			page_restore(page);
+			break;
+		}
 		if (page != &page_none && load_rlx(&page->x_carved) < page->total) {
 			carve(h, c, page);
 			*zero = page->zero &&
@@ -213,6 +221,13 @@ static bool mid_fits(struct page *page, size_t align)
 	return page && !((uintptr_t)page->start & (align - 1));
 }
 
+static void reopen_mid(struct heap *h)
+{
+	if (h->mid_idle)
+		h->mid_room = load_rlx(&options.x_heap_cache_bytes);
+	h->mid_full = h->mid_idle = false;
+}
+
 void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 {
 	struct page *page = h->mid[c - SMALL_CLASSES];
@@ -227,6 +242,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 		page = span_claim(h->place, class_slices(c), (unsigned)unit, zero);
 		if (!page)
 			return NULL;
+		reopen_mid(h);
 		page->size_class = (uint8_t)c;
 		page->first_class = page->queued = false;
 		store_rlx(&page->x_used, 0);
@@ -250,6 +266,34 @@ void heap_flush_mid(struct heap *h)
 		}
 	}
 	h->mid_room = load_rlx(&options.x_heap_cache_bytes);
+	h->mid_idle = false;
+}
+
+static void close_mid(struct heap *h)
+{
+	heap_flush_mid(h);
+	h->mid_room = 0;
+	h->mid_idle = true;
+}
+
+void heap_overflow_mid(struct heap *h)
+{
+	if (h->mid_full)
+		close_mid(h);
+	else
+		heap_flush_mid(h);
+	h->mid_full = true;
+}
+
+/*
+ * The thread frees without allocating, and may go idle any time: it keeps no
+ * more current pages, whose blocks nobody else could give back.
+ */
+void heap_settle(struct heap *h)
+{
+	for (unsigned c = 0; c < SMALL_CLASSES; c++)
+		heap_retire_current(h, c);
+	close_mid(h);
 }
 
 static void flush_pages(struct heap *h)

@@ -30,25 +30,27 @@ enum heap_state {
 };
 
 struct heap {
-	struct page *direct[DIRECT_ENTRIES];    /* own: by size / 16, copies of current[] */
-	struct page *current[SMALL_CLASSES];    /* own: pinned page of each class, or page_none */
-	struct page *mid[MID_CLASSES];          /* own: stacks of cached mid blocks */
-	size_t mid_room;                        /* own: bytes they may still hold; 0 in heap_none */
-	struct page_queue queue[SMALL_CLASSES]; /* own: other pages with room, oldest first */
-	size_t partial_bytes;                   /* own: bytes of those pages */
-	struct stash stash[STASHES];            /* own: by address of the receiving heap */
-	unsigned stash_credit;                  /* own: blocks that may still be stashed */
-	struct block *pending;                  /* own: taken from an inbox, not yet freed */
-	struct page *full;                      /* own: full pages of a first-class heap */
-	struct page *kept;                      /* own: its mid blocks and whales */
-	uint8_t grown[SMALL_CLASSES];           /* own: fresh pages taken, up to 255 */
-	uint8_t node;                           /* const: the node of its memory */
-	uint8_t place;                          /* own: where its spans and whales come from now */
-	bool first_class;                       /* const */
-	bool unregistered;                      /* own: its thread's end would go unnoticed */
-	bool leaving;                           /* own: keep nothing from here on */
-	uint32_t index;                         /* const: names the heap on the stack */
-	counter64 x_sent_bytes, x_sent_blocks;  /* own writes, any reads relaxed: ever sent */
+	struct page *direct[DIRECT_ENTRIES]; /* own: by size / 16, copies of current[] */
+	struct page *current[SMALL_CLASSES]; /* own: pinned page of each class, or page_none */
+	struct page *mid[MID_CLASSES];       /* own: stacks of cached mid blocks */
+	size_t mid_room;                     /* own: bytes they may still hold; 0 in heap_none */
+	bool mid_full; /* own: they overflowed since one was last taken from the node */
+	bool mid_idle; /* own: they did so again; nothing is cached until then */
+	struct page_queue queue[SMALL_CLASSES];  /* own: other pages with room, oldest first */
+	size_t partial_bytes;                    /* own: bytes of those pages */
+	struct stash stash[STASHES];             /* own: by address of the receiving heap */
+	unsigned stash_credit;                   /* own: blocks that may still be stashed */
+	struct block *pending;                   /* own: taken from an inbox, not yet freed */
+	struct page *full;                       /* own: full pages of a first-class heap */
+	struct page *kept;                       /* own: its mid blocks and whales */
+	uint8_t grown[SMALL_CLASSES];            /* own: fresh pages taken, up to 255 */
+	uint8_t node;                            /* const: the node of its memory */
+	uint8_t place;                           /* own: where its spans and whales come from now */
+	bool first_class;                        /* const */
+	bool unregistered;                       /* own: its thread's end would go unnoticed */
+	bool leaving;                            /* own: keep nothing from here on */
+	uint32_t index;                          /* const: names the heap on the stack */
+	counter64 x_sent_bytes, x_sent_blocks;   /* own writes, any reads relaxed: ever sent */
 	counter64 x_freed_bytes, x_freed_blocks; /* own writes, any reads relaxed: ever drained */
 	counter64 x_batches;                     /* own writes, any reads relaxed: ever sent */
 	counter64 x_let_go, x_taken;             /* own writes, any reads relaxed: pages, ever */
@@ -113,8 +115,15 @@ extern struct orphans orphans;
 /* Frees a mid block: into the heap's cache, or to the pool. */
 void heap_free_mid(struct heap *h, struct page *page);
 
-/* Empties the heap's cache of mid blocks. */
+/*
+ * Empties the heap's cache of mid blocks; because it is full, or because the
+ * thread has no use for it, so that it stays empty until it allocates again.
+ */
 void heap_flush_mid(struct heap *h);
+void heap_overflow_mid(struct heap *h);
+
+/* Lets go of the current pages and empties that cache. */
+void heap_settle(struct heap *h);
 
 /* Lets go of a page that is on no list. */
 void heap_let_go(struct heap *h, struct page *page);

@@ -1,0 +1,15 @@
+/*
+ * clock.c: see clock.h.
+ */
+#include "policy/clock.h"
+
+#include "base/os.h"
+
+struct clock clock_now;
+
+void clock_wake(void)
+{
+	uint32_t asleep = CLOCK_ASLEEP;
+	if (cas_rlx(&clock_now.x_state, &asleep, CLOCK_TICKING))
+		os_wake(&clock_now.x_state);
+}

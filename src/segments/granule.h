@@ -1,0 +1,33 @@
+/*
+ * granule.h: the node's cache of big blocks: runs of whole granules, between
+ * the pool and their owners. Freed runs stay mapped, and resident until they
+ * are purged; neighbours join by themselves.
+ */
+#ifndef SEGMENTS_GRANULE_H
+#define SEGMENTS_GRANULE_H
+
+#include "segments/types.h"
+
+/*
+ * Claims `count` granules in a row, at a multiple of `align` (a power of two),
+ * from one region; resident ones where there is a run of them. Returns their
+ * address, NULL with ENOMEM. *zero: they read as zero.
+ */
+char *granules_claim(unsigned node, size_t count, size_t align, bool *zero);
+
+/* The same at an address that continues a run of the caller's; false if taken. */
+bool granules_claim_at(char *start, size_t count, bool *zero);
+
+/* Gives granules back, and trims the pool. */
+void granules_free(char *start, size_t count, bool dirty);
+
+/* The same without trimming, for a purger: the region's granules from index `from` on. */
+void granules_publish(struct region *r, size_t from, size_t count, bool dirty);
+
+/*
+ * For a purger: claims the dirty granules of one word of the region, at most
+ * `most` of them, the last ones first. Returns their bits, 0 if there are none.
+ */
+uint64_t granules_claim_dirty(struct region *r, size_t word, unsigned most);
+
+#endif

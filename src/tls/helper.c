@@ -1,0 +1,198 @@
+/*
+ * helper.c: see helper.h. A tick is the purge delay. The helper looks at every
+ * node once a tick while there is idle memory, and sleeps without a limit when
+ * there is none; the order of "asleep" and "idle" is [T1].
+ *
+ * To trim a page is to own it: the helper takes it as any thread would, with a
+ * heap that it has for the length of one look. Blocks that others free
+ * meanwhile come to that heap's inbox and are freed when the heap is put back.
+ */
+#include "tls/helper.h"
+
+#include "base/check.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "policy/clock.h"
+#include "segments/page.h"
+#include "segments/purge.h"
+#include "segments/trim.h"
+#include "tls/heap.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#define HELPER_STACK_BYTES (128 * KIB)
+
+/* Ticks that a page waits after it was let go. */
+#define TRIM_TICKS 2
+
+static _Atomic(uint32_t) x_paused; /* any: pauses in force [T2] */
+static _Atomic(bool) x_busy;       /* helper writes, any reads: it looks at memory [T2] */
+static _Atomic(bool) x_started;    /* any: relaxed; one thread wins the right to start it */
+
+/* Pages that are purged together before they are let go. */
+#define TRIM_PAGES 64
+#define TRIM_RANGES 256
+
+struct trim {
+	size_t pages, ranges;
+	struct page *page[TRIM_PAGES];
+	struct iovec range[TRIM_RANGES];
+};
+
+/* A failure leaves memory resident, nothing else. */
+static void trim_flush(struct trim *t)
+{
+	if (t->ranges)
+		os_purge_ranges(t->range, t->ranges);
+	for (size_t i = 0; i < t->pages; i++)
+		page_let_go(t->page[i]);
+	t->pages = t->ranges = 0;
+}
+
+static void trim_page(struct trim *t, struct page *page, unsigned ticks)
+{
+	if ((uint8_t)(clock_ticks() - page->let_go_tick) < ticks || page->trimmed) {
+		page_let_go(page);
+		return;
+	}
+	t->ranges += page_trim(page, &t->range[t->ranges]);
+	t->page[t->pages++] = page;
+	if (t->pages == TRIM_PAGES || t->ranges + TRIM_RANGES_MAX > TRIM_RANGES)
+		trim_flush(t);
+}
+
+static void trim_region(struct region *r, struct heap *h, unsigned ticks)
+{
+	struct trim t;
+	t.pages = t.ranges = 0;
+	for (size_t word = 0; word < REGION_SLICES / 64; word++) {
+		uint64_t bits = load_rlx(&r->x_untrimmed[word]);
+		struct page *page;
+		while ((page = page_take_untrimmed(r, word, &bits, (uintptr_t)h)))
+			trim_page(&t, page, ticks);
+	}
+	trim_flush(&t);
+}
+
+void helper_trim(unsigned node, unsigned ticks)
+{
+	if (!load_rlx(&nodes[node].x_untrimmed))
+		return;
+	struct heap *h = heap_get(node, false);
+	if (!h)
+		return;
+	struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
+	for (; r; r = load_acq(&r->x_next))                                /* [R1] */
+		trim_region(r, h, ticks);
+	heap_put(h);
+}
+
+/* Is there memory that may become due? */
+static bool tick(void)
+{
+	bool idle = false;
+	for (unsigned node = 0; node < topology_nodes(); node++) {
+		helper_trim(node, TRIM_TICKS);
+		idle |= pool_tick(node);
+		idle |= load_sc(&nodes[node].x_untrimmed) > 0; /* [T1] */
+	}
+	add_rlx(&clock_now.x_ticks, 1);
+	return idle;
+}
+
+static bool is_idle(unsigned node)
+{
+	uint64_t dirty = load_sc(&nodes[node].x_dirty_bytes); /* [T1] */
+	return dirty > load_rlx(&nodes[node].x_purge_floor) ||
+	       load_sc(&nodes[node].x_untrimmed) > 0; /* [T1] */
+}
+
+static void sleep_until_poked(void)
+{
+	xchg_sc(&clock_now.x_state, CLOCK_ASLEEP); /* [T1] */
+	for (unsigned node = 0; node < topology_nodes(); node++)
+		if (is_idle(node))
+			clock_wake();
+	while (load_rlx(&clock_now.x_state) == CLOCK_ASLEEP)
+		os_wait(&clock_now.x_state, CLOCK_ASLEEP, 0);
+}
+
+/* Asleep or not; nothing is touched while somebody has paused it. */
+static bool guarded_tick(void)
+{
+	xchg_sc(&x_busy, true);                   /* [T2] */
+	bool idle = load_sc(&x_paused) || tick(); /* [T2] */
+	xchg_sc(&x_busy, false);                  /* [T2] */
+	return idle;
+}
+
+void helper_pause(void)
+{
+	add_sc(&x_paused, 1);    /* [T2] */
+	while (load_sc(&x_busy)) /* [T2] */
+		sched_yield();
+}
+
+void helper_resume(void)
+{
+	add_sc(&x_paused, -1u); /* [T2]: what the caller read comes first */
+}
+
+static void *run(void *unused)
+{
+	(void)unused;
+	prctl(PR_SET_NAME, "hakmem");
+	for (;;) {
+		if (!guarded_tick())
+			sleep_until_poked();
+		os_wait(&clock_now.x_state, CLOCK_TICKING,
+			(unsigned)load_rlx(&options.x_purge_delay_ms));
+	}
+	return NULL;
+}
+
+static int create_detached(thread_create *create)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	sigset_t all, before;
+	int r = pthread_attr_init(&attributes);
+	if (r)
+		return r;
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = create(&thread, &attributes, run, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return r;
+}
+
+int helper_start(thread_create *create)
+{
+	bool started = false;
+	if (load_rlx(&x_started) || !load_rlx(&options.x_helper) ||
+		!cas_rlx(&x_started, &started, true))
+		return 0;
+	int saved = errno;
+	store_rlx(&clock_now.x_state, CLOCK_TICKING);
+	int r = create_detached(create);
+	if (r) {
+		/* Everything works without it; the next thread's creation tries again. */
+		store_rlx(&clock_now.x_state, CLOCK_STOPPED);
+		store_rlx(&x_started, false);
+	}
+	errno = saved;
+	return r;
+}
+
+void helper_forked(void)
+{
+	store_rlx(&x_busy, false);
+	store_rlx(&clock_now.x_state, CLOCK_STOPPED);
+	store_rlx(&x_started, false);
+}
