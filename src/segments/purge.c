@@ -193,7 +193,8 @@ void pool_trim(unsigned node)
 	size_t dirty = load_rlx(&nodes[node].x_dirty_bytes);
 	if (likely(keep && dirty <= load_rlx(&options.x_purge_bytes)))
 		return;
-	size_t bound = keep ? pool_bound(&nodes[node], dirty) : load_rlx(&nodes[node].x_purge_floor);
+	size_t bound =
+		keep ? pool_bound(&nodes[node], dirty) : load_rlx(&nodes[node].x_purge_floor);
 	if (dirty <= bound)
 		return;
 	int saved = errno;
