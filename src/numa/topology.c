@@ -102,26 +102,36 @@ static bool same(const struct topology *a, const struct topology *b)
 	return b && !memcmp(a, b, sizeof *a);
 }
 
-/* *old stays what it is meanwhile: only the one who is busy frees snapshots. */
-static bool renew(bool with_plugin)
+void topology_replace(struct topology *t)
 {
-	const struct topology *old = load_acq(&x_current); /* [N1] */
-	struct topology *t = os_map(sizeof *t);
-	if (!t) {
-		errno = ENOMEM;
-		return false;
-	}
-	bool found = read_system(t, old);
-	if (found && with_plugin)
-		plugin_refine(t);
-	if (!found || same(t, old) || (!old && t->count < 2)) {
-		os_unmap(t, sizeof *t);
-		return true;
-	}
 	bool rcu = rcu_start();
-	old = publish(t, !rcu);
+	const struct topology *old = publish(t, !rcu);
 	if (rcu && old && old != load_acq(&x_stable) && rcu_wait()) /* [N1] */
 		os_unmap((void *)(uintptr_t)old, sizeof *old);
+}
+
+struct topology *topology_new(void)
+{
+	struct topology *t = os_map(sizeof *t);
+	if (!t)
+		errno = ENOMEM;
+	return t;
+}
+
+/* The snapshot in force stays meanwhile: only the one who is busy frees any. */
+static bool renew(void)
+{
+	const struct topology *old = load_acq(&x_current); /* [N1] */
+	struct topology *t = topology_new();
+	if (!t)
+		return false;
+	bool found = read_system(t, old);
+	if (found)
+		plugin_refine(t);
+	if (!found || same(t, old) || (!old && t->count < 2))
+		os_unmap(t, sizeof *t);
+	else
+		topology_replace(t);
 	return true;
 }
 
@@ -134,7 +144,7 @@ bool topology_refresh(void)
 		errno = EBUSY;
 		return false;
 	}
-	bool done = renew(true);
+	bool done = renew();
 	store_rel(&x_busy, 0); /* [N2] */
 	return done;
 }

@@ -100,4 +100,11 @@ bool topology_read(struct topology *t, const char *root, const struct topology *
 /* Fills in what follows from nodes, flags and distances. */
 void topology_derive(struct topology *t);
 
+/*
+ * A zeroed snapshot, NULL with ENOMEM; and its publication, by one thread at a
+ * time, which frees the one before. Outside malloc only.
+ */
+struct topology *topology_new(void);
+void topology_replace(struct topology *t);
+
 #endif
