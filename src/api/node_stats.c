@@ -48,15 +48,22 @@ static void ask_range(struct query *q, char *start, size_t bytes)
 	}
 }
 
-/* Granules that may hold resident pages. */
+static bool may_be_resident(struct region *r, size_t g, bool whole)
+{
+	uint64_t bit = (uint64_t)1 << (g % 64);
+	if (r->kind == REGION_WHALES)
+		return !(load_rlx(&r->x_free[g / 64]) & ~load_rlx(&r->x_dirty[g / 64]) & bit);
+	uint64_t word = load_rlx(&r->x_slices[g]);
+	/* In a window of chunks an empty word is memory of others. */
+	return word != SLICES_ALL && (word || whole);
+}
+
 static void ask_region(struct query *q, struct region *r)
 {
 	bool whole = load_rlx(&r->x_limit) == REGION_GRANULES;
 	size_t most = whole ? load_rlx(&r->x_committed) : REGION_GRANULES;
 	for (size_t g = 0; g < min_size(most, REGION_GRANULES); g++) {
-		uint64_t word = load_rlx(&r->x_slices[g]);
-		/* In a window of chunks an empty word is memory of others. */
-		if (word == SLICES_ALL || (!word && !whole))
+		if (!may_be_resident(r, g, whole))
 			continue;
 		ask_range(q, (char *)r->base + g * GRANULE_BYTES, GRANULE_BYTES);
 	}

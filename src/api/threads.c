@@ -1,10 +1,15 @@
 /*
  * threads.c: pthread_create and thrd_create, passed on to glibc. This is the one
  * place where a process is seen to get a second thread, outside malloc, so it
- * is where the helper thread is started.
+ * is where the helper thread is started, where machines with several nodes are
+ * looked at more closely, and where threads are registered with RCU: their
+ * start goes through a function of ours, once RCU is in use.
  */
 #include "base/atomic.h"
 #include "base/check.h"
+#include "base/rcu.h"
+#include "numa/topology.h"
+#include "tls/alloc.h"
 #include "tls/helper.h"
 
 #include <dlfcn.h>
@@ -32,15 +37,56 @@ static thread_create *next_pthread_create(void)
 	return create;
 }
 
+/* What a thread is to run, in a block that it frees. */
+struct begin {
+	void *(*posix)(void *);
+	thrd_start_t c11;
+	void *argument;
+};
+
+static struct begin begin_registered(void *block)
+{
+	struct begin b = *(struct begin *)block;
+	block_free(block);
+	rcu_thread_start();
+	return b;
+}
+
+static void *begin_posix(void *block)
+{
+	struct begin b = begin_registered(block);
+	return b.posix(b.argument);
+}
+
+static int begin_c11(void *block)
+{
+	struct begin b = begin_registered(block);
+	return b.c11(b.argument);
+}
+
+/* NULL: the thread starts as it is, and RCU never hears of it. */
+static struct begin *begin_of(void *(*posix)(void *), thrd_start_t c11, void *argument)
+{
+	topology_start();
+	struct begin *b = rcu_is_ready() ? block_alloc(sizeof *b) : NULL;
+	if (b)
+		*b = (struct begin){posix, c11, argument};
+	return b;
+}
+
 EXPORT int pthread_create(
 	pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
 {
 	thread_create *create = next_pthread_create();
 	if (!create)
 		return EAGAIN;
-	int r = create(thread, attributes, start, argument);
+	struct begin *b = begin_of(start, NULL, argument);
+	int r = b ? create(thread, attributes, begin_posix, b)
+		  : create(thread, attributes, start, argument);
 	if (r == 0)
 		helper_start(create);
+	else if (b)
+		block_free(b);
 	return r;
 }
 
@@ -53,7 +99,12 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
 		create = (create_c11 *)next("thrd_create");
 		store_rlx(&x_next, create);
 	}
-	int r = create ? create(thread, start, argument) : thrd_error;
+	if (!create)
+		return thrd_error;
+	struct begin *b = begin_of(NULL, start, argument);
+	int r = b ? create(thread, begin_c11, b) : create(thread, start, argument);
+	if (r != thrd_success && b)
+		block_free(b);
 	thread_create *posix = r == thrd_success ? next_pthread_create() : NULL;
 	if (posix)
 		helper_start(posix);

@@ -37,6 +37,17 @@ bool os_policy(struct os_policy *policy)
 	       0;
 }
 
+/* No such policy: EINVAL from a kernel that looks at it at all. */
+#define MODE_NONE 0x1000
+
+bool os_policy_is_permitted(void)
+{
+	struct os_policy p;
+	return os_policy(&p) && syscall(SYS_set_mempolicy, MODE_NONE, NULL, 0) != 0 &&
+	       errno == EINVAL && syscall(SYS_mbind, 0, 0, MODE_NONE, NULL, 0, 0) != 0 &&
+	       errno == EINVAL;
+}
+
 bool os_nodes_allowed(struct os_nodes *nodes)
 {
 	return syscall(SYS_get_mempolicy, NULL, nodes->bits, MASK_BITS, NULL, GET_MEMS_ALLOWED) ==

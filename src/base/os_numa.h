@@ -52,6 +52,9 @@ struct os_policy {
 /* The policy of this thread. */
 bool os_policy(struct os_policy *policy);
 
+/* Are calls that get and set policies permitted? Nothing is changed. */
+bool os_policy_is_permitted(void);
+
 /* The nodes whose memory this thread may have. */
 bool os_nodes_allowed(struct os_nodes *nodes);
 

@@ -60,7 +60,7 @@ static bool load(void)
 	       find(l, &urcu.after_fork_child, "urcu_bp_after_fork_child");
 }
 
-static bool is_ready(void)
+bool rcu_is_ready(void)
 {
 	return load_acq(&x_state) == READY; /* [U1] */
 }
@@ -71,12 +71,12 @@ bool rcu_start(void)
 	if (load_acq(&x_state) == UNLOADED && cas_acq(&x_state, &state, LOADING))
 		store_rel(&x_state, load() ? READY : ABSENT); /* [U1] */
 	rcu_thread_start();
-	return is_ready();
+	return rcu_is_ready();
 }
 
 void rcu_thread_start(void)
 {
-	if (tls_state != OUTSIDE || !is_ready())
+	if (tls_state != OUTSIDE || !rcu_is_ready())
 		return;
 	tls_state = INSIDE;
 	urcu.enter_thread();
@@ -107,7 +107,7 @@ void rcu_read_end(void)
 
 bool rcu_wait(void)
 {
-	if (!is_ready())
+	if (!rcu_is_ready())
 		return false;
 	uint8_t saved = tls_state;
 	tls_state = INSIDE;
@@ -122,7 +122,7 @@ static _Thread_local bool tls_forks; /* own */
 
 void rcu_before_fork(void)
 {
-	tls_forks = is_ready();
+	tls_forks = rcu_is_ready();
 	if (tls_forks)
 		urcu.before_fork();
 }

@@ -20,6 +20,9 @@
 /* Loads liburcu, once, and registers this thread. False where there is none. */
 bool rcu_start(void);
 
+/* Has rcu_start succeeded? */
+bool rcu_is_ready(void);
+
 /*
  * Registers this thread if rcu_start has succeeded. From rcu_thread_end on, at
  * the thread's end, it stays out.

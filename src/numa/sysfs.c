@@ -180,6 +180,9 @@ static unsigned home_of(const struct topology *t, unsigned n)
 
 void topology_derive(struct topology *t)
 {
+	memset(&t->allowed, 0, sizeof t->allowed);
+	memset(&t->cpu_nodes, 0, sizeof t->cpu_nodes);
+	t->memory_only = false;
 	for (unsigned n = 0; n < t->count; n++) {
 		t->home[n] = (uint8_t)home_of(t, n);
 		if (!(t->flags[n] & NODE_ALLOWED))

@@ -126,7 +126,8 @@ static bool renew(void)
 	if (!t)
 		return false;
 	bool found = read_system(t, old);
-	if (found)
+	/* libnuma complains on standard error where it is not let. */
+	if (found && os_policy_is_permitted())
 		plugin_refine(t);
 	if (!found || same(t, old) || (!old && t->count < 2))
 		os_unmap(t, sizeof *t);
@@ -151,9 +152,14 @@ bool topology_refresh(void)
 
 void topology_start(void)
 {
+	static _Atomic(bool) x_started; /* any: relaxed; one thread wins */
+	bool started = false;
+	if (likely(!topology_generation()) || load_rlx(&x_started) ||
+		!cas_rlx(&x_started, &started, true))
+		return;
 	int saved = errno;
-	if (load_acq(&x_current)) /* [N1] */
-		topology_refresh();
+	rcu_start();
+	topology_refresh();
 	errno = saved;
 }
 

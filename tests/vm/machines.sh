@@ -7,11 +7,12 @@ get_numa_guest() {
 	install_program numactl numactl
 	numactl=$program
 	get_kernel
-	make -s -C "$top" all >"$work/make.out" 2>&1 || fail "the build failed"
+	make -s -C "$top" all build/gcc-tests/prog/prog_work >"$work/make.out" 2>&1 ||
+		fail "the build failed"
 	built=$work/place
 	gcc -std=gnu11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wshadow -Werror -fno-builtin \
 		-o "$built" "$vm/place.c" "$vm/place_common.c" -lpthread || fail "place.c does not compile"
-	guest_files=(--with "$built" --with "$numactl" --with "$top/build/libhakmem-topology.so"
+	guest_files=(--with "$built" --with "$top/build/gcc-tests/prog/prog_work" --with "$numactl" --with "$top/build/libhakmem-topology.so"
 		--with "$(ldconfig -p | sed -n 's/.*liburcu-bp\.so\.8 .*=> //p' | head -n 1)")
 }
 

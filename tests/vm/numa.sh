@@ -84,6 +84,18 @@ in_group() {
 	sh -c 'echo $$ >/sys/fs/cgroup/one/cgroup.procs; exec "$@"' sh "$@"
 }
 
+# hwloc and libnuma are loaded when the first thread is created, and agree with the files of /sys.
+said=$(LD_DEBUG=files HAKMEM_VERBOSE=1 hak ./place counts 1 2>&1) || fail "place: status $?"
+case $said in
+*"calling init: /guest/libhakmem-topology.so"*) ;;
+*) fail "libhakmem-topology.so is not loaded" ;;
+esac
+case $said in
+*"nodes are read from /sys alone"*) fail "libhakmem-topology.so fails" ;;
+esac
+passed "hwloc and libnuma are loaded"
+expect "program with threads and a fork" ok hak ./prog_work hakmem
+
 # What glibc has in huge pages lies in few places: shares of small pages are what policies are about.
 echo never >/sys/kernel/mm/transparent_hugepage/enabled
 
