@@ -9,7 +9,6 @@
 #include "base/check.h"
 #include "base/rcu.h"
 #include "numa/topology.h"
-#include "tls/alloc.h"
 #include "tls/helper.h"
 
 #include <dlfcn.h>
@@ -37,30 +36,55 @@ static thread_create *next_pthread_create(void)
 	return create;
 }
 
-/* What a thread is to run, in a block that it frees. */
+/*
+ * What a thread is to run. The records are few, because each is free again as
+ * soon as its thread runs; not blocks, because the first malloc of a thread
+ * decides about its node, and is the program's.
+ */
 struct begin {
-	void *(*posix)(void *);
-	thrd_start_t c11;
-	void *argument;
+	_Atomic(uint32_t) x_taken; /* any: cas acquire by who creates, release by the thread [B1] */
+	void *(*posix)(void *);    /* own */
+	thrd_start_t c11;          /* own */
+	void *argument;            /* own */
 };
 
-static struct begin begin_registered(void *block)
+#define BEGINS 128
+static struct begin begins[BEGINS];
+
+static struct begin *begin_take(void)
 {
-	struct begin b = *(struct begin *)block;
-	block_free(block);
-	rcu_thread_start();
-	return b;
+	for (unsigned i = 0; i < BEGINS; i++) {
+		uint32_t free = 0;
+		if (!load_rlx(&begins[i].x_taken) &&
+			cas_acq(&begins[i].x_taken, &free, 1)) /* [B1] */
+			return &begins[i];
+	}
+	return NULL;
 }
 
-static void *begin_posix(void *block)
+static void begin_drop(struct begin *b)
 {
-	struct begin b = begin_registered(block);
+	store_rel(&b->x_taken, 0); /* [B1] */
+}
+
+static struct begin begin_registered(void *record)
+{
+	struct begin *b = record,
+		     copy = {.posix = b->posix, .c11 = b->c11, .argument = b->argument};
+	begin_drop(b);
+	rcu_thread_start();
+	return copy;
+}
+
+static void *begin_posix(void *record)
+{
+	struct begin b = begin_registered(record);
 	return b.posix(b.argument);
 }
 
-static int begin_c11(void *block)
+static int begin_c11(void *record)
 {
-	struct begin b = begin_registered(block);
+	struct begin b = begin_registered(record);
 	return b.c11(b.argument);
 }
 
@@ -68,9 +92,12 @@ static int begin_c11(void *block)
 static struct begin *begin_of(void *(*posix)(void *), thrd_start_t c11, void *argument)
 {
 	topology_start();
-	struct begin *b = rcu_is_ready() ? block_alloc(sizeof *b) : NULL;
-	if (b)
-		*b = (struct begin){posix, c11, argument};
+	struct begin *b = rcu_is_ready() ? begin_take() : NULL;
+	if (!b)
+		return NULL;
+	b->posix = posix;
+	b->c11 = c11;
+	b->argument = argument;
 	return b;
 }
 
@@ -86,7 +113,7 @@ EXPORT int pthread_create(
 	if (r == 0)
 		helper_start(create);
 	else if (b)
-		block_free(b);
+		begin_drop(b);
 	return r;
 }
 
@@ -104,7 +131,7 @@ EXPORT int thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
 	struct begin *b = begin_of(NULL, start, argument);
 	int r = b ? create(thread, begin_c11, b) : create(thread, start, argument);
 	if (r != thrd_success && b)
-		block_free(b);
+		begin_drop(b);
 	thread_create *posix = r == thrd_success ? next_pthread_create() : NULL;
 	if (posix)
 		helper_start(posix);

@@ -98,6 +98,9 @@
  *       freed after a grace period of RCU. [T] stress_protocol_topology
  *  [N2] x_busy: one thread refreshes at a time, and sees what the last one did;
  *       acquire and release: topology_refresh.
+ *  [B1] x_taken of a thread's record (api/threads.c). The thread has read it before
+ *       it is written again; release: begin_drop; acquire: begin_take. From writer
+ *       to thread, pthread_create orders.
  *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;
  *       acquire: its readers.
  */

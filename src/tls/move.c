@@ -2,8 +2,8 @@
  * move.c: threads that change their node. A heap never does: a thread that has
  * moved for good takes another heap, of the new node, and puts the old one back,
  * where what is in use drains to its node as it is freed. Whole spans and whales
- * come from the new node at once, the pages of small blocks after a few visits to
- * the slow path there. The more often a thread moves, the more visits it takes,
+ * come from the new node at once, and so do the pages of small blocks at the first
+ * move. The more often a thread moves, the more visits to the slow path it takes,
  * for all memory, so that one that bounces stays with one heap and one node.
  */
 #include "base/options.h"
@@ -11,8 +11,11 @@
 #include "numa/place.h"
 #include "tls/thread.h"
 
-/* Slow allocations in a row on another node before a thread moves. */
-#define PATIENCE_MIN 4
+/*
+ * Slow allocations in a row on another node before a thread moves. The first
+ * move is free: many threads are pinned just after they have begun.
+ */
+#define PATIENCE_MIN 1
 #define PATIENCE_MAX 1024
 #define PATIENCE_GROWTH 4
 
