@@ -8,6 +8,7 @@
 #include "base/os.h"
 #include "numa/place.h"
 #include "segments/map.h"
+#include "segments/whale.h"
 #include "tls/heap.h"
 
 #include <errno.h>
@@ -119,7 +120,7 @@ void node_fill(struct hak_node_stats *s, unsigned shard)
 		for (; r; r = load_acq(&r->x_next))                         /* [R1] */
 			ask_region(&q, r);
 	}
-	if (load_rlx(&nodes[shard].x_whales))
+	if (whale_count(&nodes[shard]))
 		ask_mapped(&q, shard);
 	ask(&q);
 }

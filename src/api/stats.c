@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "segments/map.h"
+#include "segments/whale.h"
 #include "tls/heap.h"
 
 #include <stdarg.h>
@@ -116,8 +117,8 @@ static void add_node(struct hak_stats *s, unsigned i, const struct walk *w)
 	s->reserved += load_rlx(&n->x_reserved);
 	s->spans_claimed += load_rlx(&n->x_spans_claimed);
 	s->spans_freed += load_rlx(&n->x_spans_freed);
-	s->whales += load_rlx(&n->x_whales);
-	s->whale_bytes += load_rlx(&n->x_whale_bytes);
+	s->whales += whale_count(n);
+	s->whale_bytes += whale_total_bytes(n);
 }
 
 void stats_fill_node(struct hak_node_stats *s, unsigned shard)
@@ -211,8 +212,8 @@ static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 		"\"remote_sent\": %lu, \"remote_received\": %lu, \"bind_failures\": %lu, "
 		"\"whales\": %lu, \"whale_bytes\": %lu, \"classes\": [",
 		i ? "," : "", s.node, s.policy, s.live, s.cached, s.pooled, s.mapped, s.resident,
-		s.fallback, s.remote_sent, s.remote_received, s.bind_failures,
-		load_rlx(&n->x_whales), load_rlx(&n->x_whale_bytes));
+		s.fallback, s.remote_sent, s.remote_received, s.bind_failures, whale_count(n),
+		whale_total_bytes(n));
 	for (unsigned c = 0; c < CLASSES; c++) {
 		const struct usage *u = &w.class[c];
 		if (!u->pages)

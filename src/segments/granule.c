@@ -56,31 +56,48 @@ void granules_publish(struct region *r, size_t from, size_t count, bool dirty)
 	}
 }
 
-/* What the owner of these bits finds: how many granules may be resident. */
-static unsigned take_dirty(struct region *r, size_t word, uint64_t mask)
+/* What the owner of these `count` bits finds: how many granules may be resident. */
+static size_t take_dirty(struct region *r, size_t word, uint64_t mask, size_t count)
 {
 	uint64_t dirty = load_rlx(&r->x_dirty[word]) & mask; /* ordered by [G1] */
-	if (dirty)
-		and_rlx(&r->x_dirty[word], ~dirty);
-	return (unsigned)__builtin_popcountl(dirty);
+	if (!dirty)
+		return 0;
+	and_rlx(&r->x_dirty[word], ~dirty);
+	return likely(dirty == mask) ? count : (size_t)__builtin_popcountl(dirty);
+}
+
+/* Word by word; what was won before a loss goes back. */
+static bool claim_parts(struct region *r, size_t from, size_t count, size_t *dirty)
+{
+	size_t at = from, end = from + count, part;
+	for (; at < end; at += part) {
+		uint64_t mask = part_mask(at, end - at, &part);
+		if (word_claim(r, at / WORD_BITS, mask))
+			continue;
+		for (; from < at; from += part) {
+			mask = part_mask(from, at - from, &part);
+			or_rel(&r->x_free[from / WORD_BITS], mask); /* [G1] */
+		}
+		return false;
+	}
+	for (at = from; at < end; at += part) {
+		uint64_t mask = part_mask(at, end - at, &part);
+		*dirty += take_dirty(r, at / WORD_BITS, mask, part);
+	}
+	return true;
 }
 
 /* All or nothing. */
 static bool claim_run(struct region *r, size_t from, size_t count, bool *zero)
 {
-	size_t at = from, end = from + count, part, dirty = 0;
-	for (; at < end; at += part) {
-		uint64_t mask = part_mask(at, end - at, &part);
-		if (word_claim(r, at / WORD_BITS, mask))
-			continue;
-		for (; from < at; from += part)
-			or_rel(&r->x_free[from / WORD_BITS],
-				part_mask(from, at - from, &part)); /* [G1] */
+	size_t dirty = 0, part;
+	uint64_t mask = part_mask(from, count, &part);
+	if (likely(part == count)) {
+		if (!word_claim(r, from / WORD_BITS, mask))
+			return false;
+		dirty = take_dirty(r, from / WORD_BITS, mask, count);
+	} else if (!claim_parts(r, from, count, &dirty)) {
 		return false;
-	}
-	for (at = from; at < end; at += part) {
-		uint64_t mask = part_mask(at, end - at, &part);
-		dirty += take_dirty(r, at / WORD_BITS, mask);
 	}
 	sub_rlx(&r->x_room, (uint32_t)(count * GRANULE_SLICES));
 	pool_claimed(r->node, dirty * GRANULE_BYTES, (count - dirty) * GRANULE_BYTES);
@@ -184,10 +201,10 @@ uint64_t granules_claim_dirty(struct region *r, size_t word, unsigned most)
 		mask &= mask - 1;
 	if (!mask || !word_claim(r, word, mask))
 		return 0;
+	size_t count = (size_t)__builtin_popcountl(mask);
 	/* Between the two loads others may have had them, purged. */
-	unsigned dirty = take_dirty(r, word, mask);
-	unsigned count = (unsigned)__builtin_popcountl(mask);
-	sub_rlx(&r->x_room, count * GRANULE_SLICES);
+	size_t dirty = take_dirty(r, word, mask, count);
+	sub_rlx(&r->x_room, (uint32_t)(count * GRANULE_SLICES));
 	pool_claimed(r->node, dirty * GRANULE_BYTES, (count - dirty) * GRANULE_BYTES);
 	return mask;
 }

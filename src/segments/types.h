@@ -222,7 +222,7 @@ struct node {
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
-	_Atomic(uint64_t) x_whales, x_whale_bytes;        /* any: relaxed; live now */
+	_Atomic(uint64_t) x_whale_tally; /* any: relaxed; live ones, see whale_count */
 	/* any: relaxed; bits set in all regions */
 	_Atomic(uint32_t) x_partial[SMALL_CLASSES] __attribute__((aligned(CACHE_LINE_BYTES)));
 } __attribute__((aligned(CACHE_LINE_BYTES)));

@@ -22,8 +22,7 @@ static size_t granules_of(size_t bytes)
 static void count_bytes(unsigned node, bool mapped, uint64_t whales, uint64_t bytes)
 {
 	struct node *n = &nodes[node];
-	add_rlx(&n->x_whales, whales);
-	add_rlx(&n->x_whale_bytes, bytes);
+	add_rlx(&n->x_whale_tally, bytes * TALLY_BYTES + whales);
 	if (mapped) {
 		add_rlx(&n->x_committed, bytes);
 		add_rlx(&n->x_reserved, bytes);
