@@ -148,9 +148,9 @@ static void check_granule(struct region *r, size_t g, uint64_t *free, uint64_t *
 	if (resident & ~pool)
 		fail("granule %zu: %08x are dirty, of which only %08x are in the pool", g,
 			(uint32_t)resident, (uint32_t)pool);
-	if (pool && !(load_rlx(&r->x_free[g / 64]) & bit))
+	if (pool && !(load_rlx(&r->x_has_free[g / 64]) & bit))
 		fail("granule %zu: no hint leads to its free slices", g);
-	if (resident && !(load_rlx(&r->x_dirty[g / 64]) & bit))
+	if (resident && !(load_rlx(&r->x_has_dirty[g / 64]) & bit))
 		fail("granule %zu: no hint leads to its dirty slices", g);
 	*free += (uint64_t)__builtin_popcountll(pool);
 	*dirty += (uint64_t)__builtin_popcountll(resident);

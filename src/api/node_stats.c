@@ -8,7 +8,6 @@
 #include "base/os.h"
 #include "numa/place.h"
 #include "segments/map.h"
-#include "segments/whale.h"
 #include "tls/heap.h"
 
 #include <errno.h>
@@ -120,7 +119,7 @@ void node_fill(struct hak_node_stats *s, unsigned shard)
 		for (; r; r = load_acq(&r->x_next))                         /* [R1] */
 			ask_region(&q, r);
 	}
-	if (whale_count(&nodes[shard]))
+	if (load_rlx(&nodes[shard].x_mapped))
 		ask_mapped(&q, shard);
 	ask(&q);
 }

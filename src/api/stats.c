@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "segments/map.h"
-#include "segments/whale.h"
+#include "segments/trim.h"
 #include "tls/heap.h"
 
 #include <stdarg.h>
@@ -22,6 +22,7 @@ struct usage {
 struct walk {
 	struct usage class[CLASSES];
 	uint64_t cached_mid;
+	uint64_t whales, whale_bytes;
 };
 
 static void add_small(struct walk *w, struct page *page)
@@ -33,6 +34,7 @@ static void add_small(struct walk *w, struct page *page)
 	u->pages++;
 	u->blocks += used;
 	u->bytes += used * bytes;
+	used += page_away_blocks(page); /* free, but not resident */
 	if (carved > used)
 		u->free_bytes += (carved - used) * bytes;
 }
@@ -53,12 +55,24 @@ static void add_page(struct walk *w, struct page *page)
 	}
 }
 
-static void walk_region(struct walk *w, struct region *r)
+static void walk_whales(struct walk *w, struct region *r)
+{
+	size_t committed = load_rlx(&r->x_committed);
+	for (size_t g = 0; g < committed; g++) {
+		struct page *page = &r->pages[g * GRANULE_SLICES];
+		if ((load_rlx(&page->x_owner) & ~OWNER_KEPT) != OWNER_WHALE)
+			continue;
+		w->whales++;
+		w->whale_bytes += load_rlx(&page->x_bytes);
+	}
+}
+
+static void walk_spans(struct walk *w, struct region *r)
 {
 	for (size_t g = 0; g < REGION_GRANULES; g++) {
-		/* All in the pool, or never made accessible: nothing to see. */
+		/* All in the pool: nothing to see. */
 		uint64_t pool = load_rlx(&r->x_slices[g]) & SLICES_ALL;
-		if (pool == SLICES_ALL || (!pool && r->kind == REGION_WHALES))
+		if (pool == SLICES_ALL)
 			continue;
 		if (g >= load_rlx(&r->x_committed) && load_rlx(&r->x_limit) == REGION_GRANULES)
 			break;
@@ -71,9 +85,17 @@ static void walk_region(struct walk *w, struct region *r)
 static void walk_node(struct walk *w, unsigned node)
 {
 	memset(w, 0, sizeof *w);
-	struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
-	for (; r; r = load_acq(&r->x_next))                                /* [R1] */
-		walk_region(w, r);
+	w->whales = load_rlx(&nodes[node].x_mapped);
+	w->whale_bytes = load_rlx(&nodes[node].x_mapped_bytes);
+	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
+		struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+		for (; r; r = load_acq(&r->x_next)) {                      /* [R1] */
+			if (kind & REGION_WHALES)
+				walk_whales(w, r);
+			else
+				walk_spans(w, r);
+		}
+	}
 }
 
 /* Returns the number of blocks on their way; their bytes are in s->queued. */
@@ -117,8 +139,8 @@ static void add_node(struct hak_stats *s, unsigned i, const struct walk *w)
 	s->reserved += load_rlx(&n->x_reserved);
 	s->spans_claimed += load_rlx(&n->x_spans_claimed);
 	s->spans_freed += load_rlx(&n->x_spans_freed);
-	s->whales += whale_count(n);
-	s->whale_bytes += whale_total_bytes(n);
+	s->whales += w->whales;
+	s->whale_bytes += w->whale_bytes;
 }
 
 void stats_fill_node(struct hak_node_stats *s, unsigned shard)
@@ -202,7 +224,6 @@ static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 {
 	struct walk w;
 	struct hak_node_stats s;
-	struct node *n = &nodes[i];
 	const char *comma = "";
 	node_fill(&s, i);
 	walk_node(&w, i);
@@ -212,8 +233,8 @@ static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 		"\"remote_sent\": %lu, \"remote_received\": %lu, \"bind_failures\": %lu, "
 		"\"whales\": %lu, \"whale_bytes\": %lu, \"classes\": [",
 		i ? "," : "", s.node, s.policy, s.live, s.cached, s.pooled, s.mapped, s.resident,
-		s.fallback, s.remote_sent, s.remote_received, s.bind_failures, whale_count(n),
-		whale_total_bytes(n));
+		s.fallback, s.remote_sent, s.remote_received, s.bind_failures, w.whales,
+		w.whale_bytes);
 	for (unsigned c = 0; c < CLASSES; c++) {
 		const struct usage *u = &w.class[c];
 		if (!u->pages)

@@ -1,14 +1,15 @@
 /*
- * granule.c: see granule.h. One bit of x_free decides who owns a granule:
+ * granule.c: see granule.h. In a region of whales a word of x_slices stands for
+ * 32 granules: bit i says that granule i is in the pool, bit 32 + i that it is
+ * there and may be resident.
  *
  *              | claim                  | free             | purge
  *   claim      | CAS, one wins          | distinct bits    | CAS, one wins
  *   free       |                        | distinct bits    | distinct bits
  *   purge      |                        |                  | CAS, one wins
  *
- * A run within 64 granules is won by one CAS; a longer one word by word, and
- * given back when a word of it is lost. x_dirty is the owner's note for the
- * next owner: atomic only because neighbours share its words.
+ * A run within one word is won by one CAS; a longer one word by word, and given
+ * back when a word of it is lost.
  */
 #include "segments/granule.h"
 
@@ -22,86 +23,72 @@
 /* Whales fall back to mappings of their own, so they need not insist. */
 #define GROW_TRIES 4
 
-#define WORD_BITS 64
+#define WORD_BITS GRANULE_SLICES
 
 /* The part of granules from .. from + count that lies in the word of `from`. */
-static uint64_t part_mask(size_t from, size_t count, size_t *part)
+static uint32_t part_mask(size_t from, size_t count, size_t *part)
 {
 	size_t bit = from % WORD_BITS;
 	*part = min_size(count, WORD_BITS - bit);
-	uint64_t ones = *part == WORD_BITS ? ~(uint64_t)0 : ((uint64_t)1 << *part) - 1;
-	return ones << bit;
+	return (uint32_t)((((uint64_t)1 << *part) - 1) << bit);
 }
 
-static bool word_claim(struct region *r, size_t word, uint64_t mask)
+/* Takes granules with their dirty bits, which are returned in *dirty. */
+static bool word_claim(struct region *r, size_t word, uint32_t mask, uint32_t *dirty)
 {
-	uint64_t free = load_rlx(&r->x_free[word]);
-	while ((free & mask) == mask)
-		if (cas_weak_acq(&r->x_free[word], &free, free & ~mask)) /* [G1] */
-			return true;
+	uint64_t found = load_rlx(&r->x_slices[word]);
+	while (((uint32_t)found & mask) == mask) {
+		uint64_t both = mask | (uint64_t)mask << SLICES_DIRTY_SHIFT;
+		if (!cas_weak_acq(&r->x_slices[word], &found, found & ~both)) /* [G1] */
+			continue;
+		*dirty = (uint32_t)(found >> SLICES_DIRTY_SHIFT) & mask;
+		return true;
+	}
 	return false;
+}
+
+static void word_publish(struct region *r, size_t word, uint32_t mask, uint32_t dirty)
+{
+	or_rel(&r->x_slices[word], mask | (uint64_t)dirty << SLICES_DIRTY_SHIFT); /* [G1] */
 }
 
 void granules_publish(struct region *r, size_t from, size_t count, bool dirty)
 {
 	size_t part;
-	add_rlx(&r->x_room, (uint32_t)(count * GRANULE_SLICES));
 	if (dirty)
 		add_sc(&nodes[r->node].x_dirty_bytes, count * GRANULE_BYTES); /* [T1] */
 	for (size_t end = from + count; from < end; from += part) {
-		uint64_t mask = part_mask(from, end - from, &part);
-		if (dirty)
-			or_rlx(&r->x_dirty[from / WORD_BITS], mask); /* ordered by [G1] */
-		or_rel(&r->x_free[from / WORD_BITS], mask);          /* [G1] */
+		uint32_t mask = part_mask(from, end - from, &part);
+		word_publish(r, from / WORD_BITS, mask, dirty ? mask : 0);
 	}
 }
 
-/* What the owner of these `count` bits finds: how many granules may be resident. */
-static size_t take_dirty(struct region *r, size_t word, uint64_t mask, size_t count)
+/* What was won of a run before a word of it was lost goes back as it was. */
+static void unclaim(struct region *r, size_t from, size_t to, const uint32_t *dirty)
 {
-	uint64_t dirty = load_rlx(&r->x_dirty[word]) & mask; /* ordered by [G1] */
-	if (!dirty)
-		return 0;
-	and_rlx(&r->x_dirty[word], ~dirty);
-	return likely(dirty == mask) ? count : (size_t)__builtin_popcountl(dirty);
-}
-
-/* Word by word; what was won before a loss goes back. */
-static bool claim_parts(struct region *r, size_t from, size_t count, size_t *dirty)
-{
-	size_t at = from, end = from + count, part;
-	for (; at < end; at += part) {
-		uint64_t mask = part_mask(at, end - at, &part);
-		if (word_claim(r, at / WORD_BITS, mask))
-			continue;
-		for (; from < at; from += part) {
-			mask = part_mask(from, at - from, &part);
-			or_rel(&r->x_free[from / WORD_BITS], mask); /* [G1] */
-		}
-		return false;
+	for (size_t part; from < to; from += part) {
+		uint32_t mask = part_mask(from, to - from, &part);
+		word_publish(r, from / WORD_BITS, mask, *dirty++);
 	}
-	for (at = from; at < end; at += part) {
-		uint64_t mask = part_mask(at, end - at, &part);
-		*dirty += take_dirty(r, at / WORD_BITS, mask, part);
-	}
-	return true;
 }
 
 /* All or nothing. */
 static bool claim_run(struct region *r, size_t from, size_t count, bool *zero)
 {
-	size_t dirty = 0, part;
-	uint64_t mask = part_mask(from, count, &part);
-	if (likely(part == count)) {
-		if (!word_claim(r, from / WORD_BITS, mask))
+	uint32_t dirty[REGION_WORDS_WHALES];
+	size_t at = from, end = from + count, part, words = 0, bytes = 0;
+	for (; at < end; at += part) {
+		uint32_t mask = part_mask(at, end - at, &part), *found = &dirty[words++];
+		if (!word_claim(r, at / WORD_BITS, mask, found)) {
+			unclaim(r, from, at, dirty);
 			return false;
-		dirty = take_dirty(r, from / WORD_BITS, mask, count);
-	} else if (!claim_parts(r, from, count, &dirty)) {
-		return false;
+		}
+		if (*found)
+			bytes += GRANULE_BYTES *
+				 (*found == mask ? part : (size_t)__builtin_popcount(*found));
 	}
-	sub_rlx(&r->x_room, (uint32_t)(count * GRANULE_SLICES));
-	pool_claimed(r->node, dirty * GRANULE_BYTES, (count - dirty) * GRANULE_BYTES);
-	*zero = dirty == 0;
+	pool_claimed(r->node, bytes, count * GRANULE_BYTES - bytes);
+	*zero = bytes == 0;
 	return true;
 }
 
@@ -110,15 +97,15 @@ bool granules_claim_at(char *start, size_t count, bool *zero)
 	struct region *r = map_region(start);
 	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
 	/* What continues a whale never begins a region: that would be the next one. */
-	if (!r || r->kind != REGION_WHALES || from == 0 || from + count > REGION_GRANULES)
+	if (!r || !(r->kind & REGION_WHALES) || from == 0 || from + count > REGION_GRANULES)
 		return false;
 	return claim_run(r, from, count, zero);
 }
 
-static uint64_t candidates(struct region *r, size_t word, bool dirty)
+static uint32_t candidates(struct region *r, size_t word, bool dirty)
 {
-	uint64_t free = load_rlx(&r->x_free[word]);
-	return dirty ? free & load_rlx(&r->x_dirty[word]) : free;
+	uint64_t found = load_rlx(&r->x_slices[word]);
+	return (uint32_t)(dirty ? found & found >> SLICES_DIRTY_SHIFT : found);
 }
 
 /*
@@ -130,15 +117,15 @@ static size_t find_run(struct region *r, size_t from, size_t count, size_t align
 	size_t begin = from, at = from;
 	while (at < REGION_GRANULES && begin + count <= REGION_GRANULES) {
 		size_t bit = at % WORD_BITS;
-		uint64_t word = candidates(r, at / WORD_BITS, dirty) >> bit;
+		uint32_t word = candidates(r, at / WORD_BITS, dirty) >> bit;
 		if (!(word & 1)) {
-			at += word ? (size_t)__builtin_ctzl(word) : WORD_BITS - bit;
+			at += word ? (size_t)__builtin_ctz(word) : WORD_BITS - bit;
 			begin = align_up(at, align);
 			at = begin;
 			continue;
 		}
-		uint64_t taken = ~word;
-		at += min_size(taken ? (size_t)__builtin_ctzl(taken) : WORD_BITS, WORD_BITS - bit);
+		uint32_t taken = ~word;
+		at += min_size(taken ? (size_t)__builtin_ctz(taken) : WORD_BITS, WORD_BITS - bit);
 		if (at >= begin + count)
 			return begin;
 	}
@@ -154,15 +141,25 @@ static char *claim_in_region(struct region *r, size_t count, size_t align, bool 
 	return NULL;
 }
 
+/* Has the region a granule that may do? One line of memory tells. */
+static bool has_candidates(struct region *r, bool dirty)
+{
+	for (size_t word = 0; word < REGION_WORDS_WHALES; word++)
+		if (candidates(r, word, dirty))
+			return true;
+	return false;
+}
+
 static char *search(unsigned node, size_t count, size_t align, bool dirty, bool *zero)
 {
 	struct region *r = load_acq(&nodes[node].x_regions[REGION_WHALES]); /* [R1] */
 	for (unsigned n = 0; r && n < SEARCH_REGIONS;) {
-		bool room = load_rlx(&r->x_room) >= count * GRANULE_SLICES;
-		char *start = room ? claim_in_region(r, count, align, dirty, zero) : NULL;
-		if (start)
-			return start;
-		n += room;
+		if (has_candidates(r, dirty)) {
+			char *start = claim_in_region(r, count, align, dirty, zero);
+			if (start)
+				return start;
+			n++;
+		}
 		r = load_acq(&r->x_next); /* [R1] */
 	}
 	return NULL;
@@ -194,17 +191,15 @@ void granules_free(char *start, size_t count, bool dirty)
 	pool_trim(r->node);
 }
 
-uint64_t granules_claim_dirty(struct region *r, size_t word, unsigned most)
+uint32_t granules_claim_dirty(struct region *r, size_t word, unsigned most)
 {
-	uint64_t mask = candidates(r, word, true);
-	while (mask && (unsigned)__builtin_popcountl(mask) > most)
+	uint32_t mask = candidates(r, word, true), dirty = 0;
+	while (mask && (unsigned)__builtin_popcount(mask) > most)
 		mask &= mask - 1;
-	if (!mask || !word_claim(r, word, mask))
+	if (!mask || !word_claim(r, word, mask, &dirty))
 		return 0;
-	size_t count = (size_t)__builtin_popcountl(mask);
-	/* Between the two loads others may have had them, purged. */
-	size_t dirty = take_dirty(r, word, mask, count);
-	sub_rlx(&r->x_room, (uint32_t)(count * GRANULE_SLICES));
-	pool_claimed(r->node, dirty * GRANULE_BYTES, (count - dirty) * GRANULE_BYTES);
+	/* Between the two looks others may have had them, purged. */
+	size_t all = (size_t)__builtin_popcount(mask), found = (size_t)__builtin_popcount(dirty);
+	pool_claimed(r->node, found * GRANULE_BYTES, (all - found) * GRANULE_BYTES);
 	return mask;
 }

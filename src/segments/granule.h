@@ -25,9 +25,9 @@ void granules_free(char *start, size_t count, bool dirty);
 void granules_publish(struct region *r, size_t from, size_t count, bool dirty);
 
 /*
- * For a purger: claims the dirty granules of one word of the region, at most
- * `most` of them, the last ones first. Returns their bits, 0 if there are none.
+ * For a purger: claims the dirty granules of one word (32 of them) of the region, at
+ * most `most`, the last ones first. Returns their bits, 0 if there are none.
  */
-uint64_t granules_claim_dirty(struct region *r, size_t word, unsigned most);
+uint32_t granules_claim_dirty(struct region *r, size_t word, unsigned most);
 
 #endif

@@ -32,6 +32,7 @@
 #define REGION_SLICES (REGION_BYTES / SLICE_BYTES)
 #define REGION_GRANULES (REGION_BYTES / GRANULE_BYTES)
 #define REGION_WORDS (REGION_GRANULES / 64)
+#define REGION_WORDS_WHALES (REGION_GRANULES / GRANULE_SLICES)
 #define REGION_MAP_ENTRIES ((size_t)1 << (USER_ADDRESS_BITS - REGION_SHIFT))
 
 /* Blocks up to here share pages; the fast path indexes them by size / 16. */

@@ -194,11 +194,9 @@ static struct page *scan_region(struct region *r, unsigned c, uintptr_t owner)
 	return NULL;
 }
 
-struct page *page_take_partial(unsigned node, unsigned c, uintptr_t owner)
+static struct page *take_partial(unsigned node, unsigned kind, unsigned c, uintptr_t owner)
 {
-	if (!load_rlx(&nodes[node].x_partial[c]))
-		return NULL;
-	struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
+	struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
 	for (unsigned tries = 0; r && tries < SEARCH_REGIONS;) {
 		bool room = load_rlx(&r->x_partial_words[c]);
 		struct page *page = room ? scan_region(r, c, owner) : NULL;
@@ -208,4 +206,12 @@ struct page *page_take_partial(unsigned node, unsigned c, uintptr_t owner)
 		r = load_acq(&r->x_next); /* [R1] */
 	}
 	return NULL;
+}
+
+struct page *page_take_partial(unsigned node, unsigned c, uintptr_t owner)
+{
+	if (!load_rlx(&nodes[node].x_partial[c]))
+		return NULL;
+	struct page *page = take_partial(node, REGION_SPANS | REGION_HUGE, c, owner);
+	return page ? page : take_partial(node, REGION_SPANS, c, owner);
 }

@@ -89,7 +89,7 @@ static void won_publish(const struct won *w, bool dirty)
 {
 	struct region *r = map_region(won_start(w));
 	size_t granule = ((uintptr_t)won_start(w) - r->base) / GRANULE_BYTES;
-	if (r->kind == REGION_WHALES)
+	if (r->kind & REGION_WHALES)
 		granules_publish(r, granule, 1, dirty);
 	else
 		slices_publish(r, granule, w->mask, dirty);
@@ -125,7 +125,7 @@ static unsigned last_bit(uint64_t bits)
 
 static size_t take_slices(struct batch *b, struct region *r, size_t word, size_t bytes)
 {
-	uint64_t bits = load_rlx(&r->x_dirty[word]);
+	uint64_t bits = load_rlx(&r->x_has_dirty[word]);
 	size_t taken = 0;
 	for (; bits && taken < bytes && !b->failed; bits &= ~((uint64_t)1 << last_bit(bits))) {
 		size_t g = word * 64 + last_bit(bits);
@@ -143,11 +143,12 @@ static size_t take_granules(struct batch *b, struct region *r, size_t word, size
 	while (taken < bytes && !b->failed) {
 		size_t room = load_rlx(&options.x_batch_bytes) - b->bytes;
 		size_t most = max_size(min_size(room, bytes - taken) / GRANULE_BYTES, 1);
-		uint64_t mask = granules_claim_dirty(r, word, (unsigned)most);
+		uint32_t mask = granules_claim_dirty(r, word, (unsigned)most);
 		if (!mask)
 			break;
-		for (; mask; mask &= ~((uint64_t)1 << last_bit(mask))) {
-			batch_add(b, r, word * 64 + last_bit(mask), (uint32_t)SLICES_ALL);
+		for (; mask; mask &= ~((uint32_t)1 << last_bit(mask))) {
+			batch_add(
+				b, r, word * GRANULE_SLICES + last_bit(mask), (uint32_t)SLICES_ALL);
 			taken += GRANULE_BYTES;
 		}
 	}
@@ -156,10 +157,11 @@ static size_t take_granules(struct batch *b, struct region *r, size_t word, size
 
 static size_t purge_region(struct batch *b, struct region *r, size_t bytes)
 {
-	size_t taken = 0;
-	for (size_t word = REGION_WORDS; word-- > 0 && taken < bytes && !b->failed;)
-		taken += r->kind == REGION_WHALES ? take_granules(b, r, word, bytes - taken)
-						  : take_slices(b, r, word, bytes - taken);
+	bool whales = r->kind & REGION_WHALES;
+	size_t word = whales ? REGION_WORDS_WHALES : REGION_WORDS, taken = 0;
+	while (word-- > 0 && taken < bytes && !b->failed)
+		taken += whales ? take_granules(b, r, word, bytes - taken)
+				: take_slices(b, r, word, bytes - taken);
 	return taken;
 }
 

@@ -46,7 +46,7 @@ struct region *region_window(const void *p, unsigned node)
 }
 
 /* Called by the one thread that reserved the address space it stands for. */
-static void region_list(struct region *r, enum region_kind kind)
+static void region_list(struct region *r, unsigned kind)
 {
 	unsigned node = r->node;
 	r->kind = (uint8_t)kind;
@@ -59,7 +59,7 @@ static void region_list(struct region *r, enum region_kind kind)
 static void publish_granules(struct region *r, size_t from, size_t count)
 {
 	add_rlx(&nodes[r->node].x_committed, count * GRANULE_BYTES);
-	if (r->kind == REGION_WHALES) {
+	if (r->kind & REGION_WHALES) {
 		granules_publish(r, from, count, false);
 		return;
 	}
@@ -101,7 +101,7 @@ static enum committed commit(struct region *r, size_t need)
 }
 
 /* A new region, or the one that another thread listed since `newest` was seen. */
-static struct region *reserve_region(unsigned node, enum region_kind kind, struct region *newest)
+static struct region *reserve_region(unsigned node, unsigned kind, struct region *newest)
 {
 	void *base = os_reserve(REGION_BYTES, REGION_BYTES);
 	if (!base)
@@ -154,7 +154,7 @@ static struct region *reserve_chunk(unsigned node)
 	return r;
 }
 
-bool region_grow(unsigned node, enum region_kind kind, size_t granules)
+bool region_grow(unsigned node, unsigned kind, size_t granules)
 {
 	enum committed c;
 	struct region *r;

@@ -13,7 +13,7 @@
  * when the kernel refuses; the caller looks into the pool again either way,
  * because another thread may have taken them or given some back.
  */
-bool region_grow(unsigned node, enum region_kind kind, size_t granules);
+bool region_grow(unsigned node, unsigned kind, size_t granules);
 
 /*
  * The descriptor window of an address, made for the node when there is none.

@@ -97,7 +97,7 @@ static struct page *claim_in_granule(
 
 static struct page *claim_in_region(struct region *r, const struct request *q, bool *zero)
 {
-	_Atomic(uint64_t) *hints = q->dirty ? r->x_dirty : r->x_free;
+	_Atomic(uint64_t) *hints = q->dirty ? r->x_has_dirty : r->x_has_free;
 	for (size_t w = 0; w < REGION_WORDS; w++) {
 		uint64_t bits = load_rlx(&hints[w]);
 		for (; bits; bits &= bits - 1) {
@@ -171,18 +171,18 @@ void slices_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 		add_sc(&nodes[r->node].x_dirty_bytes,
 			(uint64_t)__builtin_popcount(mask) * SLICE_BYTES); /* [T1] */
 	}
-	or_sc(&r->x_slices[g], word);             /* [S1] [S2] [S3] */
-	if (!(load_sc(&r->x_free[g / 64]) & bit)) /* [S3] */
-		or_sc(&r->x_free[g / 64], bit);
-	if (dirty && !(load_sc(&r->x_dirty[g / 64]) & bit)) /* [S3] */
-		or_sc(&r->x_dirty[g / 64], bit);
+	or_sc(&r->x_slices[g], word);                 /* [S1] [S2] [S3] */
+	if (!(load_sc(&r->x_has_free[g / 64]) & bit)) /* [S3] */
+		or_sc(&r->x_has_free[g / 64], bit);
+	if (dirty && !(load_sc(&r->x_has_dirty[g / 64]) & bit)) /* [S3] */
+		or_sc(&r->x_has_dirty[g / 64], bit);
 }
 
 uint32_t slices_claim_dirty(struct region *r, size_t g)
 {
 	/* Cleared first: slices freed after this set it again. */
-	and_sc(&r->x_dirty[g / 64], ~((uint64_t)1 << (g % 64))); /* [S3] */
-	uint64_t word = load_sc(&r->x_slices[g]);                /* [S3] */
+	and_sc(&r->x_has_dirty[g / 64], ~((uint64_t)1 << (g % 64))); /* [S3] */
+	uint64_t word = load_sc(&r->x_slices[g]);                    /* [S3] */
 	uint64_t dirty;
 	do {
 		dirty = word & (word >> SLICES_DIRTY_SHIFT) & SLICES_ALL;

@@ -36,13 +36,12 @@
  *       [T] stress_protocol_slices
  *  [S2] x_slices, purge. The purger claims (acquire) and publishes (release)
  *       as any owner does, so madvise lies between the two. [T] stress_purge
- *  [S3] x_slices and the hints x_free, x_dirty of span regions (store buffering). Whoever
+ *  [S3] x_slices and the hints x_has_free, x_has_dirty (store buffering). Whoever
  *       gives slices changes x_slices, then reads or sets the hint; whoever finds
  *       nothing clears the hint, then reads x_slices again. All are seq_cst, so no
  *       slice is left without its hints. [T] stress_protocol_slices
- *  [G1] x_free of whale regions. As [S1], by the granule: release: granules_publish;
- *       acquire: granules_claim, purge. It also orders the owner's relaxed changes of
- *       x_dirty. [T] stress_protocol_granules
+ *  [G1] x_slices of whale regions. As [S1] and [S2], by the granule: release:
+ *       word_publish; acquire: word_claim. [T] stress_protocol_granules
  *  [S4] x_partial_words and x_partial: the same pattern. The bit in x_partial is
  *       set first, the summary after; scan_region clears the summary, then reads.
  *       [T] stress_protocol_pages
@@ -171,21 +170,22 @@ _Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it")
 #define SLICES_ALL ((uint64_t)0xffffffffu)
 #define SLICES_DIRTY_SHIFT 32
 
-enum region_kind { REGION_SPANS, REGION_WHALES, REGION_KINDS };
+/* What a region holds; and whether the kernel is asked for huge pages there. */
+#define REGION_SPANS 0u
+#define REGION_WHALES 1u
+#define REGION_HUGE 2u
+#define REGION_KINDS 4u
 
 /*
- * The descriptor of one window. Where it holds spans, x_slices decides: bit i
- * says that slice i is in the pool, and bit 32 + i that it is in the pool and
- * may be resident; the bitmaps over granules are hints then. Where it holds
- * whales, x_free decides, and a bit of x_dirty is changed by its granule's owner.
+ * The descriptor of one window. In a word of x_slices, bit i says that slice i
+ * of a granule is in the pool, and bit 32 + i that it is in the pool and may be
+ * resident. Where the region holds whales, the same is said of 32 granules.
  */
 struct region {
 	struct page pages[REGION_SLICES];
-	_Atomic(uint64_t) x_slices[REGION_GRANULES]; /* any: cas acquire/release [S1] */
-	/* any: a slice (hint [S3]), or for whales the granule [G1], is in the pool */
-	_Atomic(uint64_t) x_free[REGION_WORDS];
-	/* any: a slice in the pool (hint [S3]), or the granule (relaxed), may be resident */
-	_Atomic(uint64_t) x_dirty[REGION_WORDS];
+	_Atomic(uint64_t) x_slices[REGION_GRANULES]; /* any: cas acquire/release [S1] [G1] */
+	_Atomic(uint64_t) x_has_free[REGION_WORDS];  /* any: hint: some slice in the pool [S3] */
+	_Atomic(uint64_t) x_has_dirty[REGION_WORDS]; /* any: hint: some slice to purge [S3] */
 	_Atomic(uint64_t) x_untrimmed[REGION_SLICES / 64]; /* any: hint: page to trim [P2] */
 	/* any: relaxed; slices in the pool, or being purged. Written at every claim. */
 	_Atomic(uint32_t) x_room __attribute__((aligned(CACHE_LINE_BYTES)));
@@ -195,7 +195,7 @@ struct region {
 	uintptr_t base __attribute__((aligned(CACHE_LINE_BYTES)));
 	struct region *_Atomic x_next; /* any: in its node's list [R1]; const once published */
 	uint8_t node;                  /* const */
-	uint8_t kind;                  /* const: enum region_kind */
+	uint8_t kind;                  /* const: REGION_* */
 	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
 	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
 };
@@ -222,7 +222,8 @@ struct node {
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
-	_Atomic(uint64_t) x_whale_tally; /* any: relaxed; live ones, see whale_count */
+	_Atomic(uint64_t) x_mapped,
+		x_mapped_bytes; /* any: relaxed; whales with own mappings, live */
 	/* any: relaxed; bits set in all regions */
 	_Atomic(uint32_t) x_partial[SMALL_CLASSES] __attribute__((aligned(CACHE_LINE_BYTES)));
 } __attribute__((aligned(CACHE_LINE_BYTES)));

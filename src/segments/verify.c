@@ -55,14 +55,21 @@ static size_t verify_granule(struct region *r, size_t g)
 	return pages;
 }
 
+static size_t verify_list(struct region *r)
+{
+	size_t pages = 0;
+	for (; r; r = load_acq(&r->x_next)) /* [R1] */
+		for (size_t g = 0; g < REGION_GRANULES; g++)
+			pages += verify_granule(r, g);
+	return pages;
+}
+
 size_t verify_all(void)
 {
 	size_t pages = 0;
 	for (unsigned node = 0; node < topology_nodes(); node++) {
-		struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
-		for (; r; r = load_acq(&r->x_next))                                /* [R1] */
-			for (size_t g = 0; g < REGION_GRANULES; g++)
-				pages += verify_granule(r, g);
+		for (unsigned kind = REGION_SPANS; kind < REGION_KINDS; kind += REGION_HUGE)
+			pages += verify_list(load_acq(&nodes[node].x_regions[kind])); /* [R1] */
 	}
 	return pages;
 }

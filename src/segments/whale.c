@@ -19,22 +19,22 @@ static size_t granules_of(size_t bytes)
 	return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;
 }
 
-static void count_bytes(unsigned node, bool mapped, uint64_t whales, uint64_t bytes)
+/* Those in regions are seen by their descriptors; nothing needs counting there. */
+static void count_mapped(unsigned node, uint64_t whales, uint64_t bytes)
 {
 	struct node *n = &nodes[node];
-	add_rlx(&n->x_whale_tally, bytes * TALLY_BYTES + whales);
-	if (mapped) {
-		add_rlx(&n->x_committed, bytes);
-		add_rlx(&n->x_reserved, bytes);
-		add_rlx(&n->x_resident, bytes);
-	}
+	add_rlx(&n->x_mapped, whales);
+	add_rlx(&n->x_mapped_bytes, bytes);
+	add_rlx(&n->x_committed, bytes);
+	add_rlx(&n->x_reserved, bytes);
+	add_rlx(&n->x_resident, bytes);
 }
 
 static void count(struct page *page, int sign)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
-	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
-	count_bytes(page->node, mapped, (uint64_t)(int64_t)sign, sign > 0 ? bytes : -bytes);
+	if (load_rlx(&page->x_owner) == OWNER_MAPPED)
+		count_mapped(page->node, (uint64_t)(int64_t)sign, sign > 0 ? bytes : -bytes);
 }
 
 static struct page *describe(
@@ -141,7 +141,7 @@ static struct page *move_mapped(struct page *page, struct page *to)
 		store_rlx(&page->x_owner, OWNER_MAPPED);
 		return forget(to);
 	}
-	count_bytes(node, true, -(uint64_t)1, -old);
+	count_mapped(node, -(uint64_t)1, -old);
 	return to;
 }
 

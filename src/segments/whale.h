@@ -21,21 +21,4 @@ void whale_free(struct page *page);
  */
 struct page *whale_resize(struct page *page, size_t bytes);
 
-/*
- * Live whales of a node and their bytes, from one counter: whales are whole
- * system pages, so there is room for their number in the low bits.
- */
-#define TALLY_BYTES ((uint64_t)1 << 12)
-#define TALLY_WHALES (((uint64_t)1 << 24) - 1)
-
-static inline uint64_t whale_count(const struct node *n)
-{
-	return load_rlx(&n->x_whale_tally) & TALLY_WHALES;
-}
-
-static inline uint64_t whale_total_bytes(const struct node *n)
-{
-	return (load_rlx(&n->x_whale_tally) & ~TALLY_WHALES) / TALLY_BYTES;
-}
-
 #endif

@@ -84,9 +84,11 @@ void helper_trim(unsigned node, unsigned ticks)
 	struct heap *h = heap_get(node, false);
 	if (!h)
 		return;
-	struct region *r = load_acq(&nodes[node].x_regions[REGION_SPANS]); /* [R1] */
-	for (; r; r = load_acq(&r->x_next))                                /* [R1] */
-		trim_region(r, h, ticks);
+	for (unsigned kind = REGION_SPANS; kind < REGION_KINDS; kind += REGION_HUGE) {
+		struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
+		for (; r; r = load_acq(&r->x_next))                        /* [R1] */
+			trim_region(r, h, ticks);
+	}
 	heap_put(h);
 }
 
