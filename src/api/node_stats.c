@@ -50,9 +50,11 @@ static void ask_range(struct query *q, char *start, size_t bytes)
 
 static bool may_be_resident(struct region *r, size_t g, bool whole)
 {
-	uint64_t bit = (uint64_t)1 << (g % 64);
-	if (r->kind == REGION_WHALES)
-		return !(load_rlx(&r->x_free[g / 64]) & ~load_rlx(&r->x_dirty[g / 64]) & bit);
+	if (r->kind & REGION_WHALES) {
+		uint64_t found = load_rlx(&r->x_slices[g / GRANULE_SLICES]);
+		return !(found & ~(found >> SLICES_DIRTY_SHIFT) &
+			 (uint64_t)1 << (g % GRANULE_SLICES));
+	}
 	uint64_t word = load_rlx(&r->x_slices[g]);
 	/* In a window of chunks an empty word is memory of others. */
 	return word != SLICES_ALL && (word || whole);
