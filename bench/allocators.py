@@ -10,11 +10,13 @@ LIB_DIR = "/usr/lib/x86_64-linux-gnu"
 HAKMEM = "hakmem"
 GLIBC = "glibc"
 MIMALLOC = "mimalloc"
+JEMALLOC = "jemalloc"
+TCMALLOC = "tcmalloc"
 DEFAULT_HAKMEM = "build/libhakmem.so"
 PEERS = {
     MIMALLOC: ("libmimalloc.so.2", "libmimalloc2.0"),
-    "jemalloc": ("libjemalloc.so.2", "libjemalloc2"),
-    "tcmalloc": ("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
+    JEMALLOC: ("libjemalloc.so.2", "libjemalloc2"),
+    TCMALLOC: ("libtcmalloc_minimal.so.4", "libtcmalloc-minimal4"),
     "tbbmalloc": ("libtbbmalloc_proxy.so.2", "libtbbmalloc2"),
 }
 

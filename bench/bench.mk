@@ -6,6 +6,7 @@
 #   make bench-scenarios large blocks in steady state, against no allocator, 6 minutes
 #   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
 #   make bench-purge     what giving memory back costs, 8 minutes
+#   make bench-servers   memory and throughput of real servers, 10 minutes
 #   make instructions    instructions per malloc and free, by callgrind
 #
 #   BENCH_LIBS='name=path ...'   more allocators beside the default ones
@@ -25,7 +26,7 @@ BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' bench/runner.py --programs $(BENCH_BIN) 
 BENCH_TOOL = BENCH_LIBS='$(BENCH_LIBS)' bench/$(@:bench-%=%).py --programs $(BENCH_BIN) \
 	--hakmem $(LIB_SO) $(BENCH_ARGS)
 
-.PHONY: bench bench-quick bench-scenarios bench-idle bench-purge bench-programs bench-packages instructions
+.PHONY: bench bench-quick bench-scenarios bench-idle bench-purge bench-servers bench-programs bench-packages instructions
 
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -49,7 +50,7 @@ bench: bench-packages $(LIB_SO) bench-programs
 bench-quick: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_RUN) --quick $(BENCH_ARGS)
 
-bench-scenarios bench-idle bench-purge: bench-packages $(LIB_SO) bench-programs
+bench-scenarios bench-idle bench-purge bench-servers: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_TOOL)
 
 instructions: bench-packages $(LIB_SO) bench-programs

@@ -4,6 +4,7 @@ repeated runs that may fail, and a report of tables."""
 import argparse
 import json
 import os
+import select
 import sys
 import time
 from statistics import median
@@ -127,6 +128,19 @@ class Report:
         files = [f"{self.name}.md", f"{self.name}.json", *([picture] if picture else [])]
         print(f"in {out}: {', '.join(files)} ({self.progress.elapsed():.0f} s)")
         return 1 if runs.failures else 0
+
+
+def until_idle(start, timeout_s):
+    """start(descriptor) begins a process that writes a byte there when it goes idle. Returns the
+    process then, or when it has ended, so that the next one can begin meanwhile."""
+    reader, writer = os.pipe()
+    try:
+        process = start(writer)
+    finally:
+        os.close(writer)
+    select.select([reader], [], [], timeout_s)
+    os.close(reader)
+    return process
 
 
 def find_allocators(options):

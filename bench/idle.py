@@ -7,7 +7,6 @@ Results are in build/bench: idle.md, idle.json, idle.png.
 
 import fnmatch
 import os
-import select
 import sys
 from dataclasses import dataclass
 
@@ -74,17 +73,13 @@ FAMILIES = (
 
 def begin(allocator, family, options, seed):
     """Starts a run and returns when it has gone idle, so that the next may grow meanwhile."""
-    reader, writer = os.pipe()
-    args = {**family.args, "seed": seed, "idle": SECONDS[-1], "notify": writer}
+    args = {**family.args, "seed": seed, "idle": SECONDS[-1]}
     command = [f"{options.programs}/{family.program}", *(f"{key}={value}" for key, value in args.items())]
-    try:
-        process = alloc.start(allocator, command, pass_fds=(writer,))
-    finally:
-        os.close(writer)
-    # Ready also when the program has ended and nobody can write any more.
-    select.select([reader], [], [], GROW_TIMEOUT_S)
-    os.close(reader)
-    return process
+
+    def start(notify):
+        return alloc.start(allocator, [*command, f"notify={notify}"], pass_fds=(notify,))
+
+    return harness.until_idle(start, GROW_TIMEOUT_S)
 
 
 def run_round(runs, family, allocators, options, turn, progress):
