@@ -27,6 +27,8 @@ if command -v strace >/dev/null; then
 		sed -E 's/^[0-9]+ +//; s/\(.*//' "$dir/ours" | sort | uniq -c | sort -rn | head -20
 		fail "too many system calls at start-up"
 	fi
+	! grep -qE 'hwloc|libnuma|liburcu|hakmem-topology' "$dir/ours" ||
+		fail "start-up looks for what only machines with several nodes need"
 	! grep -qE 'clone|futex\(.*WAIT,|/sys/devices/system/cpu' "$dir/ours" ||
 		fail "start-up makes a thread, waits, or reads all CPUs: $(grep -E 'clone|futex|cpu' "$dir/ours")"
 fi

@@ -24,6 +24,18 @@ static _Atomic(uint64_t) x_keys[POLICIES];           /* any: relaxed, 0 to key o
 static _Atomic(bool) x_denied;                       /* any: relaxed; false to true once */
 static _Atomic(uint64_t) x_bind_failures[NODES_MAX]; /* any: relaxed */
 
+static _Thread_local bool tls_ignore; /* own */
+
+void place_ignore_policy(bool ignore)
+{
+	tls_ignore = ignore;
+}
+
+bool place_ignores_policy(void)
+{
+	return tls_ignore;
+}
+
 static bool is_denial(void)
 {
 	return errno == EPERM || errno == ENOSYS;
@@ -46,7 +58,7 @@ static uint64_t hash(const struct os_policy *p)
 static uint64_t policy_key(unsigned node)
 {
 	struct os_policy p;
-	if (load_rlx(&x_denied))
+	if (load_rlx(&x_denied) || tls_ignore)
 		return 0;
 	int saved = errno;
 	if (!os_policy(&p)) {

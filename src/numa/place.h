@@ -20,6 +20,14 @@ static inline bool place_matters(void)
 	return topology_generation() != 0;
 }
 
+/*
+ * Between the two, this thread's policy is not the user's word: libnuma sets
+ * others as it is loaded, to see what the kernel can do. A thread stays with
+ * what it has meanwhile.
+ */
+void place_ignore_policy(bool ignore);
+bool place_ignores_policy(void);
+
 /* The shard from which this thread should take memory now. */
 unsigned place_shard(void);
 

@@ -12,6 +12,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "base/rcu.h"
+#include "numa/place.h"
 #include "numa/plugin.h"
 
 #include <errno.h>
@@ -127,8 +128,11 @@ static bool renew(void)
 		return false;
 	bool found = read_system(t, old);
 	/* libnuma complains on standard error where it is not let. */
-	if (found && os_policy_is_permitted())
+	if (found && os_policy_is_permitted()) {
+		place_ignore_policy(true);
 		plugin_refine(t);
+		place_ignore_policy(false);
+	}
 	if (!found || same(t, old) || (!old && t->count < 2))
 		os_unmap(t, sizeof *t);
 	else

@@ -62,6 +62,8 @@ static struct heap *move(struct heap *h, unsigned shard)
 
 struct heap *thread_place(struct heap *h, bool fresh)
 {
+	if (unlikely(place_ignores_policy()))
+		return h;
 	unsigned node = node_now();
 	bool look = fresh || place_is_policy(h->node);
 	unsigned shard = look ? place_shard_on(node) : node;
