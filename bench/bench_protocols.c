@@ -177,7 +177,7 @@ static void make_pages(void)
 	page_class = class_of(SLICE_BYTES / 64);
 	for (unsigned i = 0; i < PAGES; i++) {
 		bool zero;
-		pages[i] = span_claim(0, class_slices(page_class), 1, &zero);
+		pages[i] = span_claim(0, REGION_SPANS, class_slices(page_class), 1, &zero);
 		if (!pages[i])
 			bench_die("no memory for a page");
 		page_init(pages[i], page_class, (uintptr_t)tls_heap, zero);
@@ -246,7 +246,7 @@ static uint64_t claim_spans(void)
 	bool zero;
 	uint64_t begin = stamp();
 	for (unsigned i = 0; i < SPANS; i++)
-		spans[i] = span_claim(0, 1, 1, &zero);
+		spans[i] = span_claim(0, REGION_SPANS, 1, 1, &zero);
 	return stamp() - begin;
 }
 
@@ -269,7 +269,7 @@ static uint64_t touch_spans(void)
 static void span_pair(void)
 {
 	bool zero;
-	span_free(span_claim(0, 1, 1, &zero));
+	span_free(span_claim(0, REGION_SPANS, 1, 1, &zero));
 }
 
 static uint64_t run_span_pairs(void)
@@ -282,7 +282,7 @@ static uint64_t run_span_pairs(void)
 
 static void measure_spans(void)
 {
-	pool_purge(0, SIZE_LIMIT);
+	pool_purge(0, SIZE_LIMIT, SPLIT_ALWAYS);
 	record(CLAIM_CLEAN, claim_spans(), SPANS);
 	record(TOUCH_CLEAN, touch_spans(), SPANS);
 	record(SPAN_FREE, free_spans(), SPANS);
@@ -298,7 +298,7 @@ static void measure_spans(void)
 static struct page *claim_written(void)
 {
 	bool zero;
-	struct page *page = span_claim(0, GRANULE_SLICES, 1, &zero);
+	struct page *page = span_claim(0, REGION_SPANS, GRANULE_SLICES, 1, &zero);
 	if (!page)
 		bench_die("no memory for a granule");
 	bench_touch(page->start, GRANULE_BYTES);
@@ -312,14 +312,14 @@ static void measure_madvise(void)
 	os_purge(page->start, GRANULE_BYTES);
 	record(MADVISE, stamp() - begin, GRANULE_SLICES);
 	span_free(page);
-	pool_purge(0, SIZE_LIMIT);
+	pool_purge(0, SIZE_LIMIT, SPLIT_ALWAYS);
 }
 
 static void measure_purge(void)
 {
 	span_free(claim_written());
 	uint64_t begin = stamp();
-	size_t bytes = pool_purge(0, SIZE_LIMIT);
+	size_t bytes = pool_purge(0, SIZE_LIMIT, SPLIT_ALWAYS);
 	record(PURGE, stamp() - begin, GRANULE_SLICES);
 	if (bytes != GRANULE_BYTES)
 		bench_die("%zu bytes were purged, %zu were freed", bytes, GRANULE_BYTES);
@@ -357,7 +357,7 @@ static void make_addresses(void)
 	struct rng rng = rng_stream(1);
 	bool zero;
 	for (unsigned i = 0; i < SLICES_MANY; i++) {
-		struct page *page = span_claim(0, 1, 1, &zero);
+		struct page *page = span_claim(0, REGION_SPANS, 1, 1, &zero);
 		if (!page)
 			bench_die("no memory for a slice");
 		*(volatile uint64_t *)page->start = 1;
@@ -429,7 +429,7 @@ static void run_round(uint64_t round)
 	measure_nobody_free();
 	measure_take();
 	measure_spans();
-	pool_purge(0, SIZE_LIMIT);
+	pool_purge(0, SIZE_LIMIT, SPLIT_ALWAYS);
 	if (round % 2)
 		measure_madvise();
 	measure_purge();

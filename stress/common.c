@@ -269,12 +269,13 @@ static void on_alarm(int signal)
 	fail("did not end in time: a thread waits or spins for ever");
 }
 
-/* Its delay as short as can be, so that it meets the workers all the time. */
+/* Its delay as short as can be, so that it meets the workers all the time; huge pages at once. */
 static void start_helper(void)
 {
 	if (program.alone)
 		return;
-	if (hak_option_set("purge_delay_ms", "10") != 0 || hak_helper_start() != 0)
+	if (hak_option_set("purge_delay_ms", "10") != 0 || hak_option_set("huge_from", "0") != 0 ||
+		hak_helper_start() != 0)
 		fail("the helper thread does not start: %s", strerror(errno));
 }
 

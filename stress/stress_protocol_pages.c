@@ -97,7 +97,7 @@ static struct page *make(struct worker *w)
 {
 	unsigned c = kind_class(random_below(w, KINDS));
 	bool zero;
-	struct page *page = span_claim(0, class_slices(c), 1, &zero);
+	struct page *page = span_claim(0, REGION_SPANS, class_slices(c), 1, &zero);
 
 	if (page == NULL)
 		fail("no memory for a page");

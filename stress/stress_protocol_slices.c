@@ -95,7 +95,7 @@ static void claim(struct worker *w, struct held *s)
 
 	if (random_chance(w, 10))
 		slices = 1 + (unsigned)random_below(w, GRANULE_SLICES);
-	s->page = span_claim(0, slices, align, &zero);
+	s->page = span_claim(0, REGION_SPANS, slices, align, &zero);
 	if (s->page == NULL)
 		fail("no memory for %u slices", slices);
 	s->tag = (uint64_t)w->id << 40 | w->serial++;
@@ -183,7 +183,7 @@ static uint64_t check_pool(void)
 static void step(struct worker *w, struct bundle *b)
 {
 	if (random_chance(w, w->id == 0 ? 20 : 2))
-		pool_purge(0, random_size(w, 1, 64 * MIB));
+		pool_purge(0, random_size(w, 1, 64 * MIB), SPLIT_ALWAYS);
 	if (b->count < HELD && (b->count == 0 || random_chance(w, 52))) {
 		claim(w, &b->held[b->count++]);
 	} else {

@@ -162,8 +162,8 @@ size_t hak_purge(void)
 	if (tls_heap != &heap_none)
 		heap_flush(tls_heap);
 	for (unsigned node = 0; node < topology_nodes(); node++) {
-		helper_trim(node, 0);
-		bytes += pool_purge(node, SIZE_MAX);
+		helper_trim(node, 0, SPLIT_ALWAYS);
+		bytes += pool_purge(node, SIZE_MAX, SPLIT_ALWAYS);
 	}
 	errno = saved;
 	return bytes;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -215,6 +216,18 @@ void os_no_huge(void *start, size_t bytes)
 	int saved = errno;
 	if (madvise(start, bytes, MADV_NOHUGEPAGE) != 0)
 		errno = saved;
+}
+
+void os_huge(void *start, size_t bytes)
+{
+	int saved = errno;
+	if (madvise(start, bytes, MADV_HUGEPAGE) != 0)
+		errno = saved;
+}
+
+bool os_huge_pages_denied(void)
+{
+	return prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) > 0;
 }
 
 bool os_grow_in_place(void *start, size_t old_bytes, size_t new_bytes)

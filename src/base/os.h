@@ -50,6 +50,10 @@ void os_populate(void *start, size_t bytes);
 /* Keeps transparent huge pages out of a range. */
 void os_no_huge(void *start, size_t bytes);
 
+/* Asks for them there; failing is harmless. Has the program switched them off for itself? */
+void os_huge(void *start, size_t bytes);
+bool os_huge_pages_denied(void);
+
 /* Grows a mapping where it is. */
 bool os_grow_in_place(void *start, size_t old_bytes, size_t new_bytes);
 

@@ -150,9 +150,10 @@ static bool has_candidates(struct region *r, bool dirty)
 	return false;
 }
 
-static char *search(unsigned node, size_t count, size_t align, bool dirty, bool *zero)
+static char *search(
+	unsigned node, unsigned kind, size_t count, size_t align, bool dirty, bool *zero)
 {
-	struct region *r = load_acq(&nodes[node].x_regions[REGION_WHALES]); /* [R1] */
+	struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
 	for (unsigned n = 0; r && n < SEARCH_REGIONS;) {
 		if (has_candidates(r, dirty)) {
 			char *start = claim_in_region(r, count, align, dirty, zero);
@@ -165,14 +166,17 @@ static char *search(unsigned node, size_t count, size_t align, bool dirty, bool 
 	return NULL;
 }
 
-char *granules_claim(unsigned node, size_t count, size_t align, bool *zero)
+char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, bool *zero)
 {
 	char *start = NULL;
-	if (load_rlx(&nodes[node].x_dirty_bytes) >= count * GRANULE_BYTES)
-		start = search(node, count, align, true, zero);
+	if (load_rlx(&nodes[node].x_dirty_bytes) >= count * GRANULE_BYTES) {
+		start = search(node, kind, count, align, true, zero);
+		if (!start)
+			start = search(node, kind ^ REGION_HUGE, count, align, true, zero);
+	}
 	for (unsigned tries = 0; !start && tries < GROW_TRIES; tries++) {
-		start = search(node, count, align, false, zero);
-		if (!start && !region_grow(node, REGION_WHALES, count + align - 1))
+		start = search(node, kind, count, align, false, zero);
+		if (!start && !region_grow(node, kind, count + align - 1))
 			break;
 	}
 	if (!start)

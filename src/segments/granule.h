@@ -10,10 +10,11 @@
 
 /*
  * Claims `count` granules in a row, at a multiple of `align` (a power of two),
- * from one region; resident ones where there is a run of them. Returns their
+ * from one region; resident ones where there is a run of them, else in a region
+ * of the wanted kind (REGION_WHALES, with or without REGION_HUGE). Returns their
  * address, NULL with ENOMEM. *zero: they read as zero.
  */
-char *granules_claim(unsigned node, size_t count, size_t align, bool *zero);
+char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, bool *zero);
 
 /* The same at an address that continues a run of the caller's; false if taken. */
 bool granules_claim_at(char *start, size_t count, bool *zero);

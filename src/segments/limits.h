@@ -47,6 +47,12 @@
 /* Whales above this have a mapping of their own. */
 #define WHALE_REGION_MAX (REGION_BYTES / 4)
 
+/* A whale in huge pages wastes at most this share of itself in the last one. */
+#define HUGE_WASTE_SHARE 8
+
+/* A heap has proved to be large when it has taken so much memory that was fresh. */
+#define HUGE_HEAP_BYTES (8 * GRANULE_BYTES)
+
 /* Small pages are trimmed by system pages (blocks below that size) or by blocks. */
 #define TRIM_BYTES ((size_t)4096)
 

@@ -17,6 +17,7 @@
 #include "numa/place.h"
 #include "segments/granule.h"
 #include "segments/map.h"
+#include "segments/region.h"
 #include "segments/span.h"
 
 #include <errno.h>
@@ -24,6 +25,9 @@
 /* Of one batch; and a word of slices adds at most so many runs. */
 #define RANGES_MAX 128
 #define RUNS_MAX (GRANULE_SLICES / 2)
+
+/* Batches between two attempts that cannot take enough. */
+#define TRIM_BATCHES 4
 
 /* Slices of one granule; small, because a batch lies on the stack of whoever frees. */
 struct won {
@@ -123,13 +127,13 @@ static unsigned last_bit(uint64_t bits)
 	return 63u - (unsigned)__builtin_clzl(bits);
 }
 
-static size_t take_slices(struct batch *b, struct region *r, size_t word, size_t bytes)
+static size_t take_slices(struct batch *b, struct region *r, size_t word, size_t bytes, bool whole)
 {
 	uint64_t bits = load_rlx(&r->x_has_dirty[word]);
 	size_t taken = 0;
 	for (; bits && taken < bytes && !b->failed; bits &= ~((uint64_t)1 << last_bit(bits))) {
 		size_t g = word * 64 + last_bit(bits);
-		uint32_t mask = slices_claim_dirty(r, g);
+		uint32_t mask = slices_claim_dirty(r, g, whole);
 		taken += (size_t)__builtin_popcount(mask) * SLICE_BYTES;
 		if (mask)
 			batch_add(b, r, g, mask);
@@ -155,24 +159,24 @@ static size_t take_granules(struct batch *b, struct region *r, size_t word, size
 	return taken;
 }
 
-static size_t purge_region(struct batch *b, struct region *r, size_t bytes)
+static size_t purge_region(struct batch *b, struct region *r, size_t bytes, enum split split)
 {
-	bool whales = r->kind & REGION_WHALES;
+	bool whales = r->kind & REGION_WHALES, whole = !whales && !region_may_split(r, split);
 	size_t word = whales ? REGION_WORDS_WHALES : REGION_WORDS, taken = 0;
 	while (word-- > 0 && taken < bytes && !b->failed)
 		taken += whales ? take_granules(b, r, word, bytes - taken)
-				: take_slices(b, r, word, bytes - taken);
+				: take_slices(b, r, word, bytes - taken, whole);
 	return taken;
 }
 
-size_t pool_purge(unsigned node, size_t bytes)
+size_t pool_purge(unsigned node, size_t bytes, enum split split)
 {
 	struct batch b = {.node = node};
 	size_t taken = 0;
 	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
 		struct region *r = load_acq(&nodes[node].x_regions[kind]);        /* [R1] */
 		for (; r && taken < bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1] */
-			taken += purge_region(&b, r, bytes - taken);
+			taken += purge_region(&b, r, bytes - taken, split);
 	}
 	batch_flush(&b);
 	/* Where purging fails, it is not tried again until much more has been freed. */
@@ -181,36 +185,65 @@ size_t pool_purge(unsigned node, size_t bytes)
 }
 
 /* The option's bytes, and a share of what the node has in use. */
-static size_t pool_bound(struct node *n, size_t dirty)
+static size_t pool_bound(const struct node *n)
 {
-	size_t resident = load_rlx(&n->x_resident);
-	size_t in_use = resident > dirty ? resident - dirty : 0;
 	return load_rlx(&options.x_purge_bytes) +
-	       in_use / 100 * load_rlx(&options.x_purge_percent) + load_rlx(&n->x_purge_floor);
+	       pool_in_use(n) / 100 * load_rlx(&options.x_purge_percent) +
+	       load_rlx(&n->x_purge_floor);
+}
+
+/*
+ * Huge pages are purged whole; when that leaves twice the bound, those in
+ * regions that serve little are split. What stays is not looked at again before
+ * a few more batches have been freed.
+ */
+static void trim(unsigned node, size_t dirty, size_t bound)
+{
+	size_t batch = load_rlx(&options.x_batch_bytes);
+	size_t taken = pool_purge(node, dirty - bound + batch, SPLIT_NEVER);
+	size_t left = dirty - min_size(taken, dirty);
+	if (left / 2 > bound)
+		left -= min_size(pool_purge(node, left - bound, SPLIT_IDLE), left);
+	store_rlx(&nodes[node].x_trim_again, left > bound ? left + TRIM_BATCHES * batch : 0);
 }
 
 void pool_trim(unsigned node)
 {
+	struct node *n = &nodes[node];
 	bool keep = !place_keeps_nothing(node);
-	size_t dirty = load_rlx(&nodes[node].x_dirty_bytes);
+	size_t dirty = load_rlx(&n->x_dirty_bytes);
 	if (likely(keep && dirty <= load_rlx(&options.x_purge_bytes)))
 		return;
-	size_t bound =
-		keep ? pool_bound(&nodes[node], dirty) : load_rlx(&nodes[node].x_purge_floor);
-	if (dirty <= bound)
+	size_t bound = keep ? pool_bound(n) : load_rlx(&n->x_purge_floor);
+	if (dirty <= bound) {
+		if (load_rlx(&n->x_trim_again))
+			store_rlx(&n->x_trim_again, 0);
+		return;
+	}
+	if (dirty <= load_rlx(&n->x_trim_again))
 		return;
 	int saved = errno;
-	pool_purge(node, dirty - bound + load_rlx(&options.x_batch_bytes));
+	trim(node, dirty, bound);
 	errno = saved;
 }
 
-bool pool_tick(unsigned node)
+bool pool_is_idle(unsigned node)
 {
 	struct node *n = &nodes[node];
-	size_t low = load_rlx(&n->x_dirty_low);
+	uint64_t kept = load_rlx(&n->x_dirty_kept), floor = load_rlx(&n->x_purge_floor);
+	return load_sc(&n->x_dirty_bytes) > max_size(kept, floor) ||      /* [T1] */
+	       load_sc(&n->x_untrimmed) > load_rlx(&n->x_untrimmed_kept); /* [T1] */
+}
+
+void pool_tick(unsigned node)
+{
+	struct node *n = &nodes[node];
+	size_t low = load_rlx(&n->x_dirty_low), taken = 0;
 	if (low > load_rlx(&n->x_purge_floor))
-		pool_purge(node, low);
-	size_t dirty = load_sc(&n->x_dirty_bytes); /* [T1] */
-	store_rlx(&n->x_dirty_low, dirty);
-	return dirty > load_rlx(&n->x_purge_floor);
+		taken = pool_purge(node, low, SPLIT_IDLE);
+	store_rlx(&n->x_dirty_kept, low - min_size(taken, low));
+	store_rlx(&n->x_dirty_low, load_rlx(&n->x_dirty_bytes));
+	/* There may be huge pages now that serve too little to be kept for their pages. */
+	if (taken)
+		store_rlx(&n->x_untrimmed_kept, 0);
 }

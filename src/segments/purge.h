@@ -6,19 +6,29 @@
 #ifndef SEGMENTS_PURGE_H
 #define SEGMENTS_PURGE_H
 
-#include "segments/types.h"
+#include "segments/region.h"
 
 /* Purges up to about `bytes` of a node's pools. Returns the bytes given back. */
-size_t pool_purge(unsigned node, size_t bytes);
+size_t pool_purge(unsigned node, size_t bytes, enum split split);
 
 /* Purges what is above the bound of the options. Preserves errno. */
 void pool_trim(unsigned node);
 
+/* For the helper, once a tick: purges what nobody has wanted since the last one. */
+void pool_tick(unsigned node);
+
 /*
- * For the helper, once a tick: purges what nobody has wanted since the last
- * one. False when nothing is left that could become due.
+ * Is there memory that may become due? Not what cannot be purged, nor what
+ * stays because it lies in huge pages that are in use.
  */
-bool pool_tick(unsigned node);
+bool pool_is_idle(unsigned node);
+
+/* Bytes of the node in use, as far as its pools know. */
+static inline size_t pool_in_use(const struct node *n)
+{
+	size_t resident = load_rlx(&n->x_resident), dirty = load_rlx(&n->x_dirty_bytes);
+	return resident > dirty ? resident - dirty : 0;
+}
 
 /* Whoever claims slices says here how many bytes of them were dirty and clean. */
 void pool_claimed(unsigned node, size_t dirty, size_t clean);

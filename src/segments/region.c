@@ -78,7 +78,7 @@ static enum committed commit(struct region *r, size_t need)
 	uint32_t from = load_rlx(&r->x_committed), limit = load_rlx(&r->x_limit);
 	size_t step;
 	do {
-		if (from >= limit)
+		if (from >= limit || load_rlx(&r->x_demoted))
 			return FULL;
 		need = min_size(need, limit - from);
 		step = max_size(from / COMMIT_SHARE, COMMIT_GRANULES_MIN);
@@ -112,7 +112,12 @@ static struct region *reserve_region(unsigned node, unsigned kind, struct region
 		os_unmap(base, REGION_BYTES);
 		return other == newest ? NULL : other;
 	}
-	os_no_huge(base, REGION_BYTES);
+	if (kind & REGION_HUGE) {
+		os_huge(base, REGION_BYTES);
+		add_rlx(&nodes[node].x_huge_regions, 1);
+	} else {
+		os_no_huge(base, REGION_BYTES);
+	}
 	place_bind(base, REGION_BYTES, node);
 	store_rlx(&r->x_limit, (uint32_t)REGION_GRANULES);
 	add_rlx(&nodes[r->node].x_reserved, REGION_BYTES);
@@ -172,6 +177,35 @@ bool region_grow(unsigned node, unsigned kind, size_t granules)
 	if (c == COMMITTED)
 		store_rel(&nodes[node].x_hint[kind], r); /* [R1] */
 	return c == COMMITTED;
+}
+
+/* Does at least a third of what is resident there serve nobody? */
+static bool mostly_free(struct region *r)
+{
+	size_t committed = load_rlx(&r->x_committed), pool = 0, unused = 0;
+	for (size_t g = 0; g < committed; g++) {
+		uint64_t word = load_rlx(&r->x_slices[g]);
+		pool += (size_t)__builtin_popcountl(word & SLICES_ALL);
+		unused += (size_t)__builtin_popcountl(word >> SLICES_DIRTY_SHIFT);
+	}
+	/* Pages of one to eight slices. */
+	for (size_t w = 0; w < REGION_SLICES / 64; w++)
+		unused += 2 * (size_t)__builtin_popcountl(load_rlx(&r->x_untrimmed[w]));
+	return unused * 2 >= committed * GRANULE_SLICES - pool;
+}
+
+bool region_may_split(struct region *r, enum split split)
+{
+	bool demoted = false;
+	if (!(r->kind & REGION_HUGE) || load_rlx(&r->x_demoted))
+		return true;
+	if (split == SPLIT_NEVER || (split == SPLIT_IDLE && !mostly_free(r)))
+		return false;
+	if (cas_rlx(&r->x_demoted, &demoted, true)) {
+		os_no_huge((void *)r->base, REGION_BYTES);
+		add_rlx(&nodes[r->node].x_demotions, 1);
+	}
+	return true;
 }
 
 void region_bind_all(void)

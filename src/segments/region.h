@@ -16,6 +16,18 @@
 bool region_grow(unsigned node, unsigned kind, size_t granules);
 
 /*
+ * May parts of huge pages in this region be purged? If so it holds plain pages
+ * from then on: what is purged would be filled again as the kernel collapses
+ * pages, and advice on single ranges would cost a mapping each.
+ */
+enum split {
+	SPLIT_NEVER,
+	SPLIT_IDLE, /* where much of it serves nobody */
+	SPLIT_ALWAYS,
+};
+bool region_may_split(struct region *r, enum split split);
+
+/*
  * The descriptor window of an address, made for the node when there is none.
  * NULL: no memory.
  */

@@ -114,17 +114,18 @@ static struct page *claim_in_region(struct region *r, const struct request *q, b
 }
 
 /* Where the last search ended, then the newest regions. */
-static struct page *search(unsigned node, const struct request *q, unsigned most, bool *zero)
+static struct page *search(
+	unsigned node, unsigned kind, const struct request *q, unsigned most, bool *zero)
 {
 	struct node *n = &nodes[node];
-	struct region *hint = load_acq(&n->x_hint[REGION_SPANS]); /* [R1] */
+	struct region *hint = load_acq(&n->x_hint[kind]); /* [R1] */
 	struct page *page = hint ? claim_in_region(hint, q, zero) : NULL;
-	struct region *r = load_acq(&n->x_regions[REGION_SPANS]); /* [R1] */
+	struct region *r = load_acq(&n->x_regions[kind]); /* [R1] */
 	for (unsigned tries = 0; !page && r && tries < most;) {
 		if (r != hint && load_rlx(&r->x_room) >= q->slices) {
 			page = claim_in_region(r, q, zero);
 			if (page)
-				store_rel(&n->x_hint[REGION_SPANS], r); /* [R1] */
+				store_rel(&n->x_hint[kind], r); /* [R1] */
 			tries++;
 		}
 		r = load_acq(&r->x_next); /* [R1] */
@@ -132,27 +133,37 @@ static struct page *search(unsigned node, const struct request *q, unsigned most
 	return page;
 }
 
-static struct page *claim(unsigned node, struct request *q, unsigned most, bool *zero)
+/* Resident slices of either kind of region come before fresh ones of the wanted kind. */
+static struct page *claim(
+	unsigned node, unsigned kind, struct request *q, unsigned most, bool *zero)
 {
 	struct page *page = NULL;
 	if (load_rlx(&nodes[node].x_dirty_bytes) >= q->slices * SLICE_BYTES) {
 		q->dirty = true;
-		page = search(node, q, most, zero);
+		page = search(node, kind, q, most, zero);
+		if (!page)
+			page = search(node, kind ^ REGION_HUGE, q, most, zero);
 		q->dirty = false;
 	}
-	return page ? page : search(node, q, most, zero);
+	return page ? page : search(node, kind, q, most, zero);
 }
 
-struct page *span_claim(unsigned node, unsigned slices, unsigned align_slices, bool *zero)
+struct page *span_claim(
+	unsigned node, unsigned kind, unsigned slices, unsigned align_slices, bool *zero)
 {
 	struct request q = {.slices = slices, .starts = align_bits(align_slices)};
 	struct page *page;
 	/* When others take what was grown, they have made progress: once more. */
 	do
-		page = claim(node, &q, SEARCH_REGIONS, zero);
-	while (!page && region_grow(node, REGION_SPANS, 1));
+		page = claim(node, kind, &q, SEARCH_REGIONS, zero);
+	while (!page && region_grow(node, kind, 1));
+	/* Everywhere, before giving up. */
 	if (!page)
-		page = claim(node, &q, UINT_MAX, zero); /* everywhere, before giving up */
+		page = claim(node, kind, &q, UINT_MAX, zero);
+	if (!page)
+		page = claim(node, kind ^ REGION_HUGE, &q, UINT_MAX, zero);
+	if (!page && kind != REGION_SPANS)
+		return span_claim(node, REGION_SPANS, slices, align_slices, zero);
 	if (!page) {
 		errno = ENOMEM;
 		return NULL;
@@ -178,22 +189,40 @@ void slices_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 		or_sc(&r->x_has_dirty[g / 64], bit);
 }
 
-uint32_t slices_claim_dirty(struct region *r, size_t g)
+/*
+ * What may be resident of a granule in the pool. In huge pages that is all of
+ * it, when anything is.
+ */
+static uint32_t purgeable(const struct region *r, uint64_t word)
 {
+	uint32_t pool = (uint32_t)word, dirty = pool & (uint32_t)(word >> SLICES_DIRTY_SHIFT);
+	return dirty && (r->kind & REGION_HUGE) ? pool : dirty;
+}
+
+uint32_t slices_claim_dirty(struct region *r, size_t g, bool whole)
+{
+	uint64_t word = load_rlx(&r->x_slices[g]), bit = (uint64_t)1 << (g % 64);
+	uint32_t mask;
+	if (whole && (uint32_t)word != SLICES_ALL)
+		return 0;
 	/* Cleared first: slices freed after this set it again. */
-	and_sc(&r->x_has_dirty[g / 64], ~((uint64_t)1 << (g % 64))); /* [S3] */
-	uint64_t word = load_sc(&r->x_slices[g]);                    /* [S3] */
-	uint64_t dirty;
+	and_sc(&r->x_has_dirty[g / 64], ~bit); /* [S3] */
+	word = load_sc(&r->x_slices[g]);       /* [S3] */
 	do {
-		dirty = word & (word >> SLICES_DIRTY_SHIFT) & SLICES_ALL;
-		if (!dirty)
+		mask = purgeable(r, word);
+		if (mask && whole && mask != SLICES_ALL) {
+			or_sc(&r->x_has_dirty[g / 64], bit); /* [S3] */
 			return 0;
-	} while (!cas_weak_acq(
-		&r->x_slices[g], &word, word & ~(dirty | dirty << SLICES_DIRTY_SHIFT))); /* [S2] */
-	unsigned count = (unsigned)__builtin_popcountl(dirty);
-	sub_rlx(&r->x_room, count);
-	pool_claimed(r->node, count * SLICE_BYTES, 0);
-	return (uint32_t)dirty;
+		}
+		if (!mask)
+			return 0;
+	} while (!cas_weak_acq(&r->x_slices[g], &word,
+		word & ~(mask | (uint64_t)mask << SLICES_DIRTY_SHIFT))); /* [S2] */
+	size_t all = (size_t)__builtin_popcount(mask);
+	size_t dirty = (size_t)__builtin_popcount(mask & (uint32_t)(word >> SLICES_DIRTY_SHIFT));
+	sub_rlx(&r->x_room, (uint32_t)all);
+	pool_claimed(r->node, dirty * SLICE_BYTES, (all - dirty) * SLICE_BYTES);
+	return mask;
 }
 
 void span_free(struct page *page)

@@ -190,6 +190,7 @@ struct region {
 	/* any: relaxed; slices in the pool, or being purged. Written at every claim. */
 	_Atomic(uint32_t) x_room __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_committed; /* any: granules below are, or are being, made accessible */
+	_Atomic(bool) x_demoted;       /* any: relaxed; a huge region that is a plain one now */
 	_Atomic(uint32_t) x_limit;     /* any: granules reserved; 0 where others live */
 	/* const: address of the window */
 	uintptr_t base __attribute__((aligned(CACHE_LINE_BYTES)));
@@ -215,12 +216,16 @@ struct node {
 	_Atomic(uint64_t) x_heaps[2]; /* any: stacks of free heaps [H1]: of threads, first-class */
 	/* any: relaxed; resident bytes in the pool. Written at every claim. */
 	_Atomic(uint64_t) x_dirty_bytes __attribute__((aligned(CACHE_LINE_BYTES))); /* [T1] */
-	_Atomic(uint64_t) x_dirty_low;   /* any: relaxed; about the least since the last tick */
-	_Atomic(uint64_t) x_resident;    /* any: relaxed; bytes claimed, or in the pool and dirty */
-	_Atomic(uint32_t) x_untrimmed;   /* any: bits set in all regions [T1] */
+	_Atomic(uint64_t) x_dirty_low;  /* any: relaxed; about the least since the last tick */
+	_Atomic(uint64_t) x_resident;   /* any: relaxed; bytes claimed, or in the pool and dirty */
+	_Atomic(uint32_t) x_untrimmed;  /* any: bits set in all regions [T1] */
+	_Atomic(uint64_t) x_dirty_kept; /* helper writes, any reads relaxed: idle, in huge pages */
+	_Atomic(uint32_t) x_untrimmed_kept; /* the same for x_untrimmed */
+	_Atomic(uint64_t) x_trim_again;     /* any: relaxed; dirty bytes to try again at, or 0 */
 	_Atomic(uint64_t) x_purge_floor; /* any: relaxed; dirty bytes when a purge failed, or 0 */
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
+	_Atomic(uint64_t) x_huge_regions, x_demotions;    /* any: relaxed; ever */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
 	_Atomic(uint64_t) x_mapped,
 		x_mapped_bytes; /* any: relaxed; whales with own mappings, live */

@@ -7,8 +7,10 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "numa/place.h"
+#include "policy/thp.h"
 #include "segments/granule.h"
 #include "segments/map.h"
+#include "segments/purge.h"
 #include "segments/region.h"
 
 #include <errno.h>
@@ -76,6 +78,15 @@ static struct page *map_whale(unsigned node, size_t bytes, size_t align)
 	return describe(r, start, bytes, node, OWNER_MAPPED);
 }
 
+/* Huge pages where the last of them is not mostly waste. */
+static unsigned whale_kind(unsigned node, size_t bytes)
+{
+	size_t waste = granules_of(bytes) * GRANULE_BYTES - bytes;
+	bool huge = waste <= bytes / HUGE_WASTE_SHARE &&
+		    thp_wanted(pool_in_use(&nodes[node]) + bytes, GRANULE_BYTES);
+	return REGION_WHALES | (huge ? REGION_HUGE : 0);
+}
+
 struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 {
 	if (bytes > SIZE_LIMIT - os_page_bytes()) {
@@ -86,7 +97,8 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 	*zero = true;
 	if (bytes <= WHALE_REGION_MAX && align <= WHALE_REGION_MAX) {
 		size_t unit = align > GRANULE_BYTES ? align >> GRANULE_SHIFT : 1;
-		char *start = granules_claim(node, granules_of(bytes), unit, zero);
+		char *start = granules_claim(
+			node, whale_kind(node, bytes), granules_of(bytes), unit, zero);
 		if (start)
 			return describe(map_region(start), start, bytes, node, OWNER_WHALE);
 	}
@@ -199,7 +211,8 @@ static void shrink(struct page *page, size_t old, size_t bytes)
 	} else {
 		size_t have = granules_of(old), need = granules_of(bytes);
 		size_t kept = min_size(need * GRANULE_BYTES, old);
-		if (kept > bytes)
+		/* Part of a huge page stays, rather than be split. */
+		if (kept > bytes && region_may_split(page_region(page), SPLIT_NEVER))
 			os_purge(end, kept - bytes);
 		if (have > need)
 			granules_free(page->start + need * GRANULE_BYTES, have - need, true);

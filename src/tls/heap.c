@@ -7,7 +7,10 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "policy/clock.h"
+#include "policy/thp.h"
+#include "segments/map.h"
 #include "segments/page.h"
+#include "segments/purge.h"
 #include "segments/span.h"
 #include "segments/trim.h"
 #include "tls/thread.h"
@@ -134,10 +137,23 @@ void heap_retire_current(struct heap *h, unsigned c)
 		heap_let_go(h, page);
 }
 
+/* A span for the heap; huge pages where both heap and process have proved to be large. */
+static struct page *heap_claim(
+	struct heap *h, unsigned node, unsigned slices, unsigned align_slices, bool *zero)
+{
+	bool huge = h->fresh_bytes >= HUGE_HEAP_BYTES &&
+		    thp_wanted(pool_in_use(&nodes[node]), GRANULE_BYTES);
+	struct page *page =
+		span_claim(node, huge ? REGION_HUGE : REGION_SPANS, slices, align_slices, zero);
+	if (page && *zero)
+		h->fresh_bytes += slices * SLICE_BYTES;
+	return page;
+}
+
 static struct page *fresh_page(struct heap *h, unsigned c)
 {
 	bool zero;
-	struct page *page = span_claim(h->node, class_slices(c), 1, &zero);
+	struct page *page = heap_claim(h, h->node, class_slices(c), 1, &zero);
 	if (!page)
 		return NULL;
 	page_init(page, c, (uintptr_t)h, zero);
@@ -164,8 +180,8 @@ static struct page *next_page(struct heap *h, unsigned c)
 
 static void carve(struct heap *h, unsigned c, struct page *page)
 {
-	bool populate =
-		page->slices == 1 && h->grown[c] > GROWN_ENOUGH && load_rlx(&options.x_populate);
+	bool populate = page->slices == 1 && !(page_region(page)->kind & REGION_HUGE) &&
+			h->grown[c] > GROWN_ENOUGH && load_rlx(&options.x_populate);
 	page_carve(page, populate);
 }
 
@@ -239,7 +255,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 	} else {
 		size_t unit = max_size(align, SLICE_BYTES) / SLICE_BYTES;
 		heap_drain(h);
-		page = span_claim(h->place, class_slices(c), (unsigned)unit, zero);
+		page = heap_claim(h, h->place, class_slices(c), (unsigned)unit, zero);
 		if (!page)
 			return NULL;
 		reopen_mid(h);

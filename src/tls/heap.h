@@ -37,6 +37,7 @@ struct heap {
 	bool mid_full; /* own: they overflowed since one was last taken from the node */
 	bool mid_idle; /* own: they did so again; nothing is cached until then */
 	struct page_queue queue[SMALL_CLASSES];  /* own: other pages with room, oldest first */
+	size_t fresh_bytes;                      /* own: of spans taken that were not resident */
 	size_t partial_bytes;                    /* own: bytes of those pages */
 	struct stash stash[STASHES];             /* own: by address of the receiving heap */
 	unsigned stash_credit;                   /* own: blocks that may still be stashed */

@@ -77,18 +77,37 @@ static void trim_region(struct region *r, struct heap *h, unsigned ticks)
 	trim_flush(&t);
 }
 
-void helper_trim(unsigned node, unsigned ticks)
+/* Returns the pages to trim that stay because they lie in huge pages. */
+static size_t trim_list(struct region *r, struct heap *h, unsigned ticks, enum split split)
 {
-	if (!load_rlx(&nodes[node].x_untrimmed))
+	size_t kept = 0;
+	for (; r; r = load_acq(&r->x_next)) { /* [R1] */
+		if (region_may_split(r, split))
+			trim_region(r, h, ticks);
+		else
+			for (size_t word = 0; word < REGION_SLICES / 64; word++)
+				kept += (size_t)__builtin_popcountl(
+					load_rlx(&r->x_untrimmed[word]));
+	}
+	return kept;
+}
+
+void helper_trim(unsigned node, unsigned ticks, enum split split)
+{
+	struct node *n = &nodes[node];
+	uint32_t untrimmed = load_rlx(&n->x_untrimmed);
+	if (!untrimmed || (split == SPLIT_IDLE && untrimmed <= load_rlx(&n->x_untrimmed_kept))) {
+		/* What has been taken meanwhile must not hide what is let go next. */
+		store_rlx(&n->x_untrimmed_kept, untrimmed);
 		return;
+	}
 	struct heap *h = heap_get(node, false);
 	if (!h)
 		return;
-	for (unsigned kind = REGION_SPANS; kind < REGION_KINDS; kind += REGION_HUGE) {
-		struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-		for (; r; r = load_acq(&r->x_next))                        /* [R1] */
-			trim_region(r, h, ticks);
-	}
+	size_t kept = 0;
+	for (unsigned kind = REGION_SPANS; kind < REGION_KINDS; kind += REGION_HUGE)
+		kept += trim_list(load_acq(&n->x_regions[kind]), h, ticks, split); /* [R1] */
+	store_rlx(&n->x_untrimmed_kept, (uint32_t)kept);
 	heap_put(h);
 }
 
@@ -97,26 +116,19 @@ static bool tick(void)
 {
 	bool idle = false;
 	for (unsigned node = 0; node < topology_nodes(); node++) {
-		helper_trim(node, TRIM_TICKS);
-		idle |= pool_tick(node);
-		idle |= load_sc(&nodes[node].x_untrimmed) > 0; /* [T1] */
+		pool_tick(node);
+		helper_trim(node, TRIM_TICKS, SPLIT_IDLE);
+		idle |= pool_is_idle(node);
 	}
 	add_rlx(&clock_now.x_ticks, 1);
 	return idle;
-}
-
-static bool is_idle(unsigned node)
-{
-	uint64_t dirty = load_sc(&nodes[node].x_dirty_bytes); /* [T1] */
-	return dirty > load_rlx(&nodes[node].x_purge_floor) ||
-	       load_sc(&nodes[node].x_untrimmed) > 0; /* [T1] */
 }
 
 static void sleep_until_poked(void)
 {
 	xchg_sc(&clock_now.x_state, CLOCK_ASLEEP); /* [T1] */
 	for (unsigned node = 0; node < topology_nodes(); node++)
-		if (is_idle(node))
+		if (pool_is_idle(node))
 			clock_wake();
 	while (load_rlx(&clock_now.x_state) == CLOCK_ASLEEP)
 		os_wait(&clock_now.x_state, CLOCK_ASLEEP, 0);

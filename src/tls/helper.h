@@ -6,6 +6,7 @@
 #define TLS_HELPER_H
 
 #include "base/base.h"
+#include "segments/region.h"
 
 #include <pthread.h>
 
@@ -32,6 +33,6 @@ void helper_resume(void);
  * Trims the node's ownerless pages that were let go at least `ticks` ago; not
  * before the last tick when 0. Uses a heap of its own meanwhile.
  */
-void helper_trim(unsigned node, unsigned ticks);
+void helper_trim(unsigned node, unsigned ticks, enum split split);
 
 #endif
