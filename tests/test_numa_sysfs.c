@@ -175,6 +175,7 @@ static void test_goes_and_comes(void **state)
 	assert_int_equal(now.flags[now.number[0]], 0);
 	assert_int_equal(now.distance[now.number[1]][now.number[2]], 30);
 	assert_int_not_equal(now.home[now.number[0]], now.number[0]);
+	assert_int_equal(now.deserted, 1u << now.number[0]);
 	then = now;
 	head("1-3\n", "1-3\n");
 	node(3, "3\n", "20 20 10\n");

@@ -183,7 +183,10 @@ void topology_derive(struct topology *t)
 	memset(&t->allowed, 0, sizeof t->allowed);
 	memset(&t->cpu_nodes, 0, sizeof t->cpu_nodes);
 	t->memory_only = false;
+	t->deserted = 0;
 	for (unsigned n = 0; n < t->count; n++) {
+		if (!(t->flags[n] & NODE_CPUS))
+			t->deserted |= (uint64_t)1 << n;
 		t->home[n] = (uint8_t)home_of(t, n);
 		if (!(t->flags[n] & NODE_ALLOWED))
 			continue;

@@ -184,6 +184,14 @@ unsigned topology_home_of_cpu(unsigned cpu)
 	return home;
 }
 
+uint64_t topology_deserted(void)
+{
+	struct topology_view v = topology_begin();
+	uint64_t bits = v.t ? v.t->deserted : 0;
+	topology_end(v);
+	return bits;
+}
+
 /* Shards get the threads in turn, so that tests see all of them on any machine. */
 unsigned topology_current_node(void)
 {

@@ -32,6 +32,7 @@ struct topology {
 	unsigned count;              /* nodes with a number; those that went keep theirs */
 	struct os_nodes cpu_nodes;   /* OS numbers: memory to use, beside processors */
 	struct os_nodes allowed;     /* OS numbers: memory we may use */
+	uint64_t deserted;           /* bits of nodes without processors */
 	bool memory_only;            /* some of it is on nodes without processors */
 	uint16_t os[NODES_REAL_MAX]; /* number of the OS */
 	uint8_t flags[NODES_REAL_MAX];
@@ -70,6 +71,9 @@ unsigned topology_home_of_cpu(unsigned cpu);
 
 /* The same for the processor of this thread; synthetic nodes get the threads in turn. */
 unsigned topology_current_node(void);
+
+/* Bits of the nodes that have no processors (any more): nobody there takes what is left there. */
+uint64_t topology_deserted(void);
 
 /* Our number of a node of the OS that has memory, or NODE_NONE; its number there, or -1. */
 unsigned topology_number(unsigned os);

@@ -163,6 +163,16 @@ static struct page *fresh_page(struct heap *h, unsigned c)
 	return page;
 }
 
+/* Pages with room on nodes whose processors have gone: on those nodes nobody takes them. */
+static COLD struct page *adopt(struct heap *h, unsigned c)
+{
+	uint64_t bits = topology_deserted();
+	struct page *page = NULL;
+	for (; bits && !page; bits &= bits - 1)
+		page = page_take_partial((unsigned)__builtin_ctzl(bits), c, (uintptr_t)h);
+	return page;
+}
+
 static struct page *next_page(struct heap *h, unsigned c)
 {
 	struct page *page = h->queue[c].first;
@@ -172,6 +182,8 @@ static struct page *next_page(struct heap *h, unsigned c)
 	}
 	if (!h->first_class)
 		page = page_take_partial(h->node, c, (uintptr_t)h);
+	if (!page && !h->first_class && unlikely(topology_generation() != 0))
+		page = adopt(h, c);
 	if (!page)
 		return fresh_page(h, c);
 	counter64_add(&h->x_taken, 1);

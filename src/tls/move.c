@@ -48,7 +48,7 @@ static void stay(void)
 		seat.patience = seat.calm = 0;
 }
 
-static struct heap *move(struct heap *h, unsigned shard)
+struct heap *thread_move(struct heap *h, unsigned shard)
 {
 	struct heap *to = heap_get(shard, false);
 	if (!to)
@@ -73,7 +73,7 @@ struct heap *thread_place(struct heap *h, bool fresh)
 		return h;
 	}
 	if (!place_same_policy(shard, h->node))
-		return move(h, shard);
+		return thread_move(h, shard);
 	seat.calm = 0;
 	if (seat.patience <= PATIENCE_MIN) {
 		seat.patience = PATIENCE_MIN;
@@ -82,5 +82,5 @@ struct heap *thread_place(struct heap *h, bool fresh)
 	if (++seat.away < seat.patience)
 		return h;
 	seat.patience = (uint16_t)min_size(seat.patience * PATIENCE_GROWTH, PATIENCE_MAX);
-	return move(h, shard);
+	return thread_move(h, shard);
 }

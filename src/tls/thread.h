@@ -28,6 +28,9 @@ void heap_leave_borrowed(struct heap *h);
  */
 struct heap *thread_place(struct heap *h, bool fresh);
 
+/* Takes a heap of the shard and puts this thread's, h, back; h if there is no memory. */
+struct heap *thread_move(struct heap *h, unsigned shard);
+
 static inline struct heap *heap_enter(void)
 {
 	struct heap *h = tls_heap;

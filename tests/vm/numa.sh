@@ -107,8 +107,11 @@ if [ "$what" = quick ]; then
 	finish
 fi
 
-number "generations" hak ./place generations 1000
-at_least "after 1000 short-lived threads, percent" "$value" 99
+# Thousands take a minute: on one machine.
+generations=1000
+[ "$nodes" -le 3 ] || generations=10000
+number "generations" hak ./place generations $generations
+at_least "after $generations short-lived threads, percent" "$value" 99
 for policy in --membind=0 --preferred=0 --interleave=all --localalloc; do
 	compare "numactl $policy" ./numactl $policy
 done
@@ -128,6 +131,14 @@ set -- $said
 at_least "after set_mempolicy, tenths of a percent as asked" "$(tenths "$2")" 990
 at_least "after it was taken back" "$(tenths "$4")" 990
 at_least "threads without one" "$(tenths "$6")" 995
+
+said=$(hak ./place heaps) || fail "heaps: $said"
+say "heaps on a node, interleaved: $said"
+# shellcheck disable=SC2086
+set -- $said
+at_least "heaps on a chosen node, tenths of a percent there" "$(tenths "$2")" 1000
+at_least "an interleaved heap: evenness" "$(tenths "$4")" 900
+at_most "bytes on other nodes than their own, by the statistics" "$6" 0
 
 number "bounces" hak ./place bounced 1000
 at_most "KiB more resident after 1000 changes of node" "$value" 2048

@@ -12,10 +12,14 @@
  *   place bounced N        KiB by which resident memory grew from N / 10 changes of node to N
  *   place live MIB         how many more mappings with that much live over all nodes
  *   place fill MIB         pages of each node when a thread of the first takes that much
+ *   place heaps            hakmem's own calls: percent of a chosen node's heap that lies there, share
+ *                          of the node that has least of an interleaved heap, and what hak_node_stats
+ *                          says of pages on other nodes than theirs (bytes)
  *   place denied ERRNO COMMAND...   runs it with mbind, get_mempolicy and set_mempolicy failing
  */
 #include "place.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -77,6 +81,8 @@ static void crossfree(unsigned i)
 	pthread_barrier_wait(&step);
 }
 
+static size_t short_bytes = MIB;
+
 /* Half is left to the thread of another node that takes the place next. */
 static void short_lived(unsigned i)
 {
@@ -85,8 +91,8 @@ static void short_lived(unsigned i)
 	go_to(i % node_count);
 	blocks_free(&held[i]);
 	blocks_init(&mine, MIB, i);
-	blocks_fill(&mine, MIB);
-	blocks_fill(&held[i], MIB);
+	blocks_fill(&mine, short_bytes);
+	blocks_fill(&held[i], short_bytes);
 	blocks_free(&mine);
 }
 
@@ -148,6 +154,7 @@ static void run_rows(void)
 
 static void run_generations(unsigned count)
 {
+	short_bytes = MIB / 16;
 	run_short_lived(count);
 	free_all();
 	run_threads(threads(), fill_and_count);
@@ -309,6 +316,79 @@ static void run_live(void)
 	run_threads(threads(), live_and_count);
 }
 
+/* ---- Heaps on a node ------------------------------------------------------------------------ */
+
+static void *(*heap_alloc)(void *, size_t, size_t, unsigned);
+static int (*node_of)(const void *);
+
+static void *symbol(const char *name)
+{
+	void *found = dlsym(RTLD_DEFAULT, name);
+
+	if (!found)
+		die("no function %s", name);
+	return found;
+}
+
+static void fill_heap(void *heap, struct pages *p)
+{
+	struct blocks b;
+
+	blocks_init(&b, 16 * MIB, 1);
+	for (size_t size = 40; b.count < 3000; size = size * 13 % 20011) {
+		size_t bytes = size + 1;
+		char *block = heap_alloc(heap, bytes, 0, 0);
+
+		if (!block)
+			die("no block of a heap");
+		memset(block, 1, bytes);
+		b.size[b.count] = (uint32_t)bytes;
+		b.block[b.count++] = block;
+	}
+	count_pages(&b, 0, p);
+	for (size_t i = 0; i < b.count; i += 100) {
+		struct blocks one = {.block = &b.block[i], .size = &b.size[i], .count = 1};
+		struct pages here = {.all = 0};
+
+		one.size[0] = 1;
+		count_pages(&one, 0, &here);
+		if (!here.on[node_of(b.block[i])])
+			die("hak_node_of says %d", node_of(b.block[i]));
+	}
+}
+
+static void run_heaps(void)
+{
+	void *(*create_on)(int) = (void *(*)(int))symbol("hak_heap_create_on");
+	void *(*create_interleaved)(void) = (void *(*)(void))symbol("hak_heap_create_interleaved");
+	int (*refresh)(void) = (int (*)(void))symbol("hak_numa_refresh");
+	int (*node_stats)(unsigned, void *, size_t) =
+		(int (*)(unsigned, void *, size_t))symbol("hak_node_stats");
+	struct pages own = {.all = 0}, all = {.all = 0};
+	size_t right = 0, least = SIZE_MAX;
+	uint64_t stats[11], elsewhere = 0;
+
+	heap_alloc = (void *(*)(void *, size_t, size_t, unsigned))symbol("hak_heap_alloc");
+	node_of = (int (*)(const void *))symbol("hak_node_of");
+	if (refresh() != 0)
+		die("hak_numa_refresh: %s", strerror(errno));
+	for (unsigned i = 0; i < node_count; i++) {
+		memset(&own, 0, sizeof own);
+		fill_heap(create_on(node_os[i]), &own);
+		right += own.on[node_os[i]];
+		all.all += own.all;
+	}
+	printf("own %.1f ", 100.0 * (double)right / (double)all.all);
+	memset(&all, 0, sizeof all);
+	fill_heap(create_interleaved(), &all);
+	for (unsigned i = 0; i < node_count; i++)
+		least = all.on[node_os[i]] < least ? all.on[node_os[i]] : least;
+	for (unsigned i = 0; node_stats(i, stats, sizeof stats) == 0; i++)
+		elsewhere += stats[7];
+	printf("interleaved %.1f elsewhere %zu\n",
+		100.0 * (double)(least * node_count) / (double)all.all, (size_t)elsewhere);
+}
+
 /* ---- Denial --------------------------------------------------------------------------------- */
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
@@ -368,6 +448,8 @@ int main(int argc, char **argv)
 	} else if (!strcmp(what, "bounced")) {
 		bounces = (unsigned)number(argv[2]);
 		run_threads(1, bounce);
+	} else if (!strcmp(what, "heaps")) {
+		run_heaps();
 	} else if (!strcmp(what, "live")) {
 		run_live();
 	} else if (!strcmp(what, "fill")) {
