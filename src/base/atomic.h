@@ -33,6 +33,9 @@
 #define cas_rlx(p, expected, v)                                                                    \
 	atomic_compare_exchange_strong_explicit(                                                   \
 		(p), (expected), (v), memory_order_relaxed, memory_order_relaxed)
+#define cas_sc(p, expected, v)                                                                     \
+	atomic_compare_exchange_strong_explicit(                                                   \
+		(p), (expected), (v), memory_order_seq_cst, memory_order_relaxed)
 #define cas_acq(p, expected, v)                                                                    \
 	atomic_compare_exchange_strong_explicit(                                                   \
 		(p), (expected), (v), memory_order_acquire, memory_order_relaxed)

@@ -13,3 +13,9 @@ void clock_wake(void)
 	if (cas_rlx(&clock_now.x_state, &asleep, CLOCK_TICKING))
 		os_wake(&clock_now.x_state);
 }
+
+void clock_end(void)
+{
+	xchg_sc(&clock_now.x_state, CLOCK_ENDED);
+	os_wake(&clock_now.x_state);
+}

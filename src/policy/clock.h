@@ -1,7 +1,7 @@
 /*
  * clock.h: the ticks by which idle memory ages, and the word on which the
  * helper thread sleeps while there is none. Who makes memory idle calls
- * clock_poke; the helper alone moves the clock.
+ * clock_poke; the helper alone moves the clock, until somebody ends it.
  */
 #ifndef POLICY_CLOCK_H
 #define POLICY_CLOCK_H
@@ -13,6 +13,7 @@ enum clock_state {
 	CLOCK_STOPPED, /* there is no helper thread */
 	CLOCK_ASLEEP,  /* it waits to be poked */
 	CLOCK_TICKING, /* it looks again by itself */
+	CLOCK_ENDED,   /* it ends, and there will be no other */
 };
 
 struct clock {
@@ -23,6 +24,9 @@ extern struct clock clock_now;
 
 /* The slow half of clock_poke: one FUTEX_WAKE. Preserves errno. */
 void clock_wake(void);
+
+/* any: the helper is to end; from here on there is none. Preserves errno. */
+void clock_end(void);
 
 /* any: memory has become idle, and has been counted (seq_cst) before this call. */
 static inline void clock_poke(void)

@@ -6,6 +6,9 @@
  * To trim a page is to own it: the helper takes it as any thread would, with a
  * heap that it has for the length of one look. Blocks that others free
  * meanwhile come to that heap's inbox and are freed when the heap is put back.
+ *
+ * A process whose main thread has ended by itself ends with its last thread. The
+ * helper must not be that one, and ends when the main thread does.
  */
 #include "tls/helper.h"
 
@@ -126,7 +129,8 @@ static bool tick(void)
 
 static void sleep_until_poked(void)
 {
-	xchg_sc(&clock_now.x_state, CLOCK_ASLEEP); /* [T1] */
+	uint32_t ticking = CLOCK_TICKING;
+	cas_sc(&clock_now.x_state, &ticking, CLOCK_ASLEEP); /* [T1]; not when it has ended */
 	for (unsigned node = 0; node < topology_nodes(); node++)
 		if (pool_is_idle(node))
 			clock_wake();
@@ -159,7 +163,7 @@ static void *run(void *unused)
 {
 	(void)unused;
 	prctl(PR_SET_NAME, "hakmem");
-	for (;;) {
+	while (load_rlx(&clock_now.x_state) != CLOCK_ENDED) {
 		if (!guarded_tick())
 			sleep_until_poked();
 		os_wait(&clock_now.x_state, CLOCK_TICKING,
@@ -173,14 +177,21 @@ static int create_detached(thread_create *create)
 	pthread_attr_t attributes;
 	pthread_t thread;
 	sigset_t all, before;
+	size_t usual = 0;
 	int r = pthread_attr_init(&attributes);
 	if (r)
 		return r;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_getstacksize(&attributes, &usual);
 	pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = create(&thread, &attributes, run, NULL);
+	if (r == EINVAL) {
+		/* The program's thread-local variables lie on the stack, and leave no room. */
+		pthread_attr_setstacksize(&attributes, usual);
+		r = create(&thread, &attributes, run, NULL);
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return r;
@@ -189,15 +200,16 @@ static int create_detached(thread_create *create)
 int helper_start(thread_create *create)
 {
 	bool started = false;
+	uint32_t state = CLOCK_STOPPED, ticking = CLOCK_TICKING;
 	if (load_rlx(&x_started) || !load_rlx(&options.x_helper) ||
-		!cas_rlx(&x_started, &started, true))
+		!cas_rlx(&x_started, &started, true) ||
+		!cas_rlx(&clock_now.x_state, &state, CLOCK_TICKING))
 		return 0;
 	int saved = errno;
-	store_rlx(&clock_now.x_state, CLOCK_TICKING);
 	int r = create_detached(create);
 	if (r) {
 		/* Everything works without it; the next thread's creation tries again. */
-		store_rlx(&clock_now.x_state, CLOCK_STOPPED);
+		cas_rlx(&clock_now.x_state, &ticking, CLOCK_STOPPED);
 		store_rlx(&x_started, false);
 	}
 	errno = saved;
@@ -207,6 +219,7 @@ int helper_start(thread_create *create)
 void helper_forked(void)
 {
 	store_rlx(&x_busy, false);
+	store_rlx(&x_paused, 0);
 	store_rlx(&clock_now.x_state, CLOCK_STOPPED);
 	store_rlx(&x_started, false);
 }

@@ -10,9 +10,11 @@
 #include "base/check.h"
 #include "base/rcu.h"
 #include "numa/place.h"
+#include "policy/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 _Thread_local struct heap *tls_heap = &heap_none;
 
@@ -24,6 +26,8 @@ static pthread_key_t key;             /* const once KEY_READY */
 
 static void thread_end(void *heap)
 {
+	if (gettid() == getpid())
+		clock_end();
 	tls_ended = true;
 	tls_heap = &heap_none;
 	rcu_thread_end();
