@@ -100,6 +100,13 @@ expect "program with threads and a fork" ok hak ./prog_work hakmem
 echo never >/sys/kernel/mm/transparent_hugepage/enabled
 
 check_rows "rows" hak ./place rows 8
+# Were placement switched off, this would show it.
+said=$(HAKMEM_NUMA=off hak ./place rows 8) || fail "rows with HAKMEM_NUMA=off: $said"
+say "rows with HAKMEM_NUMA=off: $said"
+# shellcheck disable=SC2086
+set -- $said
+at_most "HAKMEM_NUMA=off: after another node's thread freed, tenths" "$(tenths "$4")" 900
+
 if [ "$what" = quick ]; then
 	compare "numactl --membind=1" ./numactl --membind=1
 	number "bounces" hak ./place bounced 300
