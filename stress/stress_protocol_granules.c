@@ -21,7 +21,6 @@ enum {
 	HELD = 10, /* runs of one thread */
 	REGIONS = 32,
 	OS_PAGE = 4096,
-	WORD_BITS = 64,
 	RUN_MAX = WHALE_REGION_MAX / GRANULE_BYTES,
 	RUNS_BYTES_MAX = 64, /* granules of one thread, about: address space, little memory */
 };
@@ -133,11 +132,12 @@ static size_t choose_count(struct worker *w)
 static bool claim(struct worker *w, struct run *run)
 {
 	size_t align = random_chance(w, 70) ? 1 : (size_t)1 << random_below(w, 6);
+	unsigned kind = REGION_WHALES | (random_chance(w, HAK_TINY ? 10 : 2) ? REGION_HUGE : 0);
 	bool zero;
 
 	run->count = choose_count(w);
 	errno = 0;
-	run->start = granules_claim(0, run->count, align, &zero);
+	run->start = granules_claim(0, kind, run->count, align, &zero);
 	if (run->start == NULL) {
 		if (errno != ENOMEM)
 			fail("no run of %zu granules, and errno %d", run->count, errno);
@@ -145,7 +145,7 @@ static bool claim(struct worker *w, struct run *run)
 	}
 	if ((uintptr_t)run->start % (align * GRANULE_BYTES) != 0 ||
 		index_of(run->start) + run->count > REGION_GRANULES ||
-		map_region(run->start)->kind != REGION_WHALES)
+		!(map_region(run->start)->kind & REGION_WHALES))
 		fail("%zu granules aligned to %zu came at %p", run->count, align,
 			(void *)run->start);
 	run->tag = (uint64_t)w->id << 40 | w->serial++;
@@ -194,30 +194,39 @@ static void release(struct worker *w, struct run *run, size_t from)
 	granules_free(start, count, dirty);
 }
 
+struct sums {
+	uint64_t committed, free, dirty; /* granules */
+};
+
+static void check_region(struct region *r, struct sums *sums)
+{
+	for (size_t word = 0; word < REGION_WORDS_WHALES; word++) {
+		uint64_t both = load_rlx(&r->x_slices[word]);
+		uint64_t free = both & SLICES_ALL, dirty = both >> SLICES_DIRTY_SHIFT;
+
+		if (dirty & ~free)
+			fail("word %zu: %08x are dirty, of which only %08x are free", word,
+				(uint32_t)dirty, (uint32_t)free);
+		sums->free += (uint64_t)__builtin_popcountll(free);
+		sums->dirty += (uint64_t)__builtin_popcountll(dirty);
+	}
+	sums->committed += load_rlx(&r->x_committed);
+}
+
+static struct region *first_region(unsigned huge)
+{
+	return load_acq(&nodes[0].x_regions[REGION_WHALES | huge]);
+}
+
 /* All threads are quiet, and some hold runs. */
 static void check_pool(void)
 {
-	uint64_t committed = 0, free = 0, dirty = 0;
-	struct region *r = load_acq(&nodes[0].x_regions[REGION_WHALES]);
+	struct sums sums = {0};
 
-	for (; r != NULL; r = load_acq(&r->x_next)) {
-		uint64_t here = 0;
-
-		for (size_t word = 0; word < REGION_WORDS; word++) {
-			uint64_t f = load_rlx(&r->x_free[word]), d = load_rlx(&r->x_dirty[word]);
-
-			if (d & ~f)
-				fail("word %zu: %016llx are dirty, of which only %016llx are free",
-					word, (unsigned long long)d, (unsigned long long)f);
-			here += (uint64_t)__builtin_popcountll(f);
-			dirty += (uint64_t)__builtin_popcountll(d);
-		}
-		if (load_rlx(&r->x_room) != here * GRANULE_SLICES)
-			fail("%u slices are counted as free, %llu are", load_rlx(&r->x_room),
-				(unsigned long long)here * GRANULE_SLICES);
-		free += here;
-		committed += load_rlx(&r->x_committed);
-	}
+	for (unsigned huge = 0; huge <= REGION_HUGE; huge += REGION_HUGE)
+		for (struct region *r = first_region(huge); r != NULL; r = load_acq(&r->x_next))
+			check_region(r, &sums);
+	uint64_t dirty = sums.dirty, committed = sums.committed, free = sums.free;
 	uint64_t held = load_rlx(&owned);
 	if (committed - free != held)
 		fail("threads hold %llu granules, %llu are not in the pool",
@@ -237,7 +246,7 @@ static void step(struct worker *w, struct bundle *b)
 	struct run *run = b->count > 0 ? &b->held[random_below(w, b->count)] : NULL;
 	size_t before = run != NULL ? run->count : 0;
 	if (random_chance(w, w->id == 0 ? 8 : 1))
-		pool_purge(0, random_size(w, 1, (TSAN ? 4 : 32) * GRANULE_BYTES));
+		pool_purge(0, random_size(w, 1, (TSAN ? 4 : 32) * GRANULE_BYTES), SPLIT_ALWAYS);
 	size_t most = quarrels(w) ? 1 : HELD;
 
 	if (b->count < most && b->granules < RUNS_BYTES_MAX &&
@@ -282,27 +291,32 @@ static void before(void)
 	hak_option_set("purge_percent", "0");
 }
 
-/* Nothing stays in memory once all of it is purged. */
-static void check_purged(void)
+static void check_absent(struct region *r)
 {
 	static unsigned char present[REGION_BYTES / OS_PAGE];
-	struct region *r = load_acq(&nodes[0].x_regions[REGION_WHALES]);
+	size_t pages = load_rlx(&r->x_committed) * (GRANULE_BYTES / OS_PAGE);
 
-	pool_purge(0, SIZE_MAX);
+	if (mincore((void *)r->base, pages * OS_PAGE, present) != 0)
+		fail("mincore: %s", strerror(errno));
+	for (size_t i = 0; i < pages; i++)
+		if (present[i] & 1)
+			fail("page %zu of granule %zu was purged and is resident",
+				i % (GRANULE_BYTES / OS_PAGE), i / (GRANULE_BYTES / OS_PAGE));
+}
+
+/*
+ * Nothing stays in memory once all of it is purged. But for huge pages of several
+ * granules, of which the kernel fills all when one is touched.
+ */
+static void check_purged(void)
+{
+	pool_purge(0, SIZE_MAX, SPLIT_ALWAYS);
 	if (load_rlx(&nodes[0].x_dirty_bytes) != 0)
 		fail("%llu bytes are dirty after all was purged",
 			(unsigned long long)load_rlx(&nodes[0].x_dirty_bytes));
-	for (; r != NULL; r = load_acq(&r->x_next)) {
-		size_t pages = load_rlx(&r->x_committed) * (GRANULE_BYTES / OS_PAGE);
-
-		if (mincore((void *)r->base, pages * OS_PAGE, present) != 0)
-			fail("mincore: %s", strerror(errno));
-		for (size_t i = 0; i < pages; i++)
-			if (present[i] & 1)
-				fail("page %zu of granule %zu was purged and is resident",
-					i % (GRANULE_BYTES / OS_PAGE),
-					i / (GRANULE_BYTES / OS_PAGE));
-	}
+	for (unsigned huge = 0; huge <= (HAK_TINY ? 0 : REGION_HUGE); huge += REGION_HUGE)
+		for (struct region *r = first_region(huge); r != NULL; r = load_acq(&r->x_next))
+			check_absent(r);
 }
 
 /* Alone: of two free runs a claim gets the resident one; and after a purge, zero memory. */
@@ -310,8 +324,8 @@ static void check_reuse(struct worker *w)
 {
 	for (size_t count = 1; count <= RUN_MAX / (TSAN ? 8 : 1); count += 1 + count / 2) {
 		bool zero, second_zero, again;
-		char *first = granules_claim(0, count, 1, &zero);
-		char *second = granules_claim(0, count, 1, &second_zero);
+		char *first = granules_claim(0, REGION_WHALES, count, 1, &zero);
+		char *second = granules_claim(0, REGION_WHALES, count, 1, &second_zero);
 
 		if (first == NULL || second == NULL || !zero || !second_zero)
 			fail("%zu granules of a purged pool: %p and %p, zero %d and %d", count,
@@ -319,12 +333,12 @@ static void check_reuse(struct worker *w)
 		granules_free(first, count, false);
 		*second = 1;
 		granules_free(second, count, true);
-		first = granules_claim(0, count, 1, &again);
+		first = granules_claim(0, REGION_WHALES, count, 1, &again);
 		if (first != second || again)
 			fail("%zu granules were freed at %p, the next come from %p, zero %d", count,
 				(void *)second, (void *)first, again);
 		granules_free(first, count, true);
-		if (pool_purge(0, SIZE_MAX) != count * GRANULE_BYTES)
+		if (pool_purge(0, SIZE_MAX, SPLIT_ALWAYS) != count * GRANULE_BYTES)
 			fail("a purge gave back other than the %zu granules that were dirty",
 				count);
 		w->serial++;
