@@ -140,8 +140,8 @@ static size_t find_ranges(struct page *page, uint32_t away, uint32_t fresh, stru
 		unsigned end = first + (rest ? (unsigned)__builtin_ctz(rest) : 32);
 		uint32_t run = (uint32_t)(((uint64_t)1 << end) - ((uint64_t)1 << first));
 		size_t to = end * unit;
-		if (tail && to >= carved) {
-			to = page_span_bytes(page);
+		if (to >= carved) {
+			to = tail ? page_span_bytes(page) : align_up(to, TRIM_BYTES);
 			tail = false;
 		}
 		if (run & fresh)
