@@ -25,6 +25,17 @@
 #define HAK_TSAN 0
 #endif
 
+/*
+ * Mistakes for tests to find (make PLANT=PURGE_ORDER): memory is published, or
+ * its page let go, before the kernel was told.
+ */
+#ifndef PLANT_PURGE_ORDER
+#define PLANT_PURGE_ORDER 0
+#endif
+#ifndef PLANT_TRIM_ORDER
+#define PLANT_TRIM_ORDER 0
+#endif
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define NOINLINE __attribute__((noinline))

@@ -99,15 +99,23 @@ static void won_publish(const struct won *w, bool dirty)
 		slices_publish(r, granule, w->mask, dirty);
 }
 
+static void batch_publish(const struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		won_publish(&b->won[i], b->failed);
+}
+
 static void batch_flush(struct batch *b)
 {
 	if (!b->count)
 		return;
+	if (PLANT_PURGE_ORDER)
+		batch_publish(b);
 	b->failed = !batch_purge(b);
 	if (!b->failed)
 		sub_rlx(&nodes[b->node].x_resident, b->bytes);
-	for (size_t i = 0; i < b->count; i++)
-		won_publish(&b->won[i], b->failed);
+	if (!PLANT_PURGE_ORDER)
+		batch_publish(b);
 	b->count = b->bytes = b->runs = 0;
 }
 

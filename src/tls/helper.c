@@ -45,13 +45,21 @@ struct trim {
 	struct iovec range[TRIM_RANGES];
 };
 
+static void let_go_all(const struct trim *t)
+{
+	for (size_t i = 0; i < t->pages; i++)
+		page_let_go(t->page[i]);
+}
+
 /* A failure leaves memory resident, nothing else. */
 static void trim_flush(struct trim *t)
 {
+	if (PLANT_TRIM_ORDER)
+		let_go_all(t);
 	if (t->ranges)
 		os_purge_ranges(t->range, t->ranges);
-	for (size_t i = 0; i < t->pages; i++)
-		page_let_go(t->page[i]);
+	if (!PLANT_TRIM_ORDER)
+		let_go_all(t);
 	t->pages = t->ranges = 0;
 }
 
