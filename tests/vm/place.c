@@ -11,10 +11,14 @@
  *                          blocks, and percent on their own nodes of threads that did not
  *   place bounced N        KiB by which resident memory grew from N / 10 changes of node to N
  *   place live MIB         how many more mappings with that much live over all nodes
- *   place fill MIB         pages of each node when a thread of the first takes that much
+ *   place fill MIB         pages of each node when a thread of the first takes that much, and MiB
+ *                          that lie elsewhere by hakmem's statistics
  *   place heaps            hakmem's own calls: percent of a chosen node's heap that lies there, share
  *                          of the node that has least of an interleaved heap, and what hak_node_stats
  *                          says of pages on other nodes than theirs (bytes)
+ *   place deserted FILE    a thread of the second node leaves its blocks; when FILE is there, that
+ *                          node's processors must be gone. KiB by which resident memory grows when
+ *                          half of those blocks are freed and as much is allocated elsewhere
  *   place denied ERRNO COMMAND...   runs it with mbind, get_mempolicy and set_mempolicy failing
  */
 #include "place.h"
@@ -22,13 +26,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -357,21 +358,66 @@ static void fill_heap(void *heap, struct pages *p)
 	}
 }
 
+static uint64_t bytes_elsewhere(void)
+{
+	int (*node_stats)(unsigned, void *, size_t) =
+		(int (*)(unsigned, void *, size_t))symbol("hak_node_stats");
+	uint64_t stats[11], elsewhere = 0;
+
+	for (unsigned i = 0; node_stats(i, stats, sizeof stats) == 0; i++)
+		elsewhere += stats[7];
+	return elsewhere;
+}
+
+static void refresh(void)
+{
+	int (*call)(void) = (int (*)(void))symbol("hak_numa_refresh");
+
+	if (call() != 0)
+		die("hak_numa_refresh: %s", strerror(errno));
+}
+
+/* The first node's pages have no room then. */
+static void second_only(unsigned i)
+{
+	if (i == 1)
+		fill_and_count(i);
+}
+
+static void run_deserted(const char *file)
+{
+	struct blocks mine;
+	size_t before, after;
+
+	if (node_count < 2)
+		die("one node with processors");
+	go_to(0);
+	bytes_each = 32 * MIB;
+	run_threads(2, second_only);
+	printf("%.1f%% on the second node\n", percent(&seen[1], node_os[1]));
+	fflush(stdout);
+	while (access(file, F_OK) != 0)
+		usleep(100000);
+	refresh();
+	before = resident_kib();
+	for (size_t i = 0; i < held[1].count; i += 2)
+		free(held[1].block[i]);
+	blocks_init(&mine, 16 * MIB, 99);
+	blocks_fill(&mine, 12 * MIB);
+	after = resident_kib();
+	printf("%zu\n", after > before ? after - before : 0);
+}
+
 static void run_heaps(void)
 {
 	void *(*create_on)(int) = (void *(*)(int))symbol("hak_heap_create_on");
 	void *(*create_interleaved)(void) = (void *(*)(void))symbol("hak_heap_create_interleaved");
-	int (*refresh)(void) = (int (*)(void))symbol("hak_numa_refresh");
-	int (*node_stats)(unsigned, void *, size_t) =
-		(int (*)(unsigned, void *, size_t))symbol("hak_node_stats");
 	struct pages own = {.all = 0}, all = {.all = 0};
 	size_t right = 0, least = SIZE_MAX;
-	uint64_t stats[11], elsewhere = 0;
 
 	heap_alloc = (void *(*)(void *, size_t, size_t, unsigned))symbol("hak_heap_alloc");
 	node_of = (int (*)(const void *))symbol("hak_node_of");
-	if (refresh() != 0)
-		die("hak_numa_refresh: %s", strerror(errno));
+	refresh();
 	for (unsigned i = 0; i < node_count; i++) {
 		memset(&own, 0, sizeof own);
 		fill_heap(create_on(node_os[i]), &own);
@@ -383,36 +429,8 @@ static void run_heaps(void)
 	fill_heap(create_interleaved(), &all);
 	for (unsigned i = 0; i < node_count; i++)
 		least = all.on[node_os[i]] < least ? all.on[node_os[i]] : least;
-	for (unsigned i = 0; node_stats(i, stats, sizeof stats) == 0; i++)
-		elsewhere += stats[7];
 	printf("interleaved %.1f elsewhere %zu\n",
-		100.0 * (double)(least * node_count) / (double)all.all, (size_t)elsewhere);
-}
-
-/* ---- Denial --------------------------------------------------------------------------------- */
-
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define DENY(call, error)                                                                          \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1),                                         \
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
-
-static void run_denied(unsigned error, char **command)
-{
-	struct sock_filter filter[] = {
-		LOAD(nr),
-		DENY(SYS_mbind, error),
-		DENY(SYS_get_mempolicy, error),
-		DENY(SYS_set_mempolicy, error),
-		DENY(450 /* set_mempolicy_home_node */, error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-		die("seccomp: %s", strerror(errno));
-	execvp(command[0], command);
-	die("%s: %s", command[0], strerror(errno));
+		100.0 * (double)(least * node_count) / (double)all.all, (size_t)bytes_elsewhere());
 }
 
 static size_t number(const char *text)
@@ -432,7 +450,8 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "denied") && argc > 3)
 		run_denied((unsigned)number(argv[2]), argv + 3);
 	find_nodes();
-	if (argc > 2 && strcmp(what, "bounced") != 0 && strcmp(what, "generations") != 0)
+	if (argc > 2 && strcmp(what, "bounced") != 0 && strcmp(what, "generations") != 0 &&
+		strcmp(what, "deserted") != 0)
 		bytes_each = number(argv[2]) * MIB;
 	for (unsigned i = 0; i < threads(); i++)
 		blocks_init(
@@ -455,6 +474,9 @@ int main(int argc, char **argv)
 	} else if (!strcmp(what, "fill")) {
 		node_count = 1;
 		run_counts(0);
+		printf("%zu\n", (size_t)(bytes_elsewhere() / MIB));
+	} else if (!strcmp(what, "deserted") && argc > 2) {
+		run_deserted(argv[2]);
 	} else {
 		die("%s: no such thing to do", what);
 	}

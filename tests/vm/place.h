@@ -47,4 +47,7 @@ double percent(const struct pages *p, int os);
 /* Runs body(i) in `count` threads at a time and waits for them. */
 void run_threads(unsigned count, void (*body)(unsigned));
 
+/* Becomes the command, with calls that get and set policies failing with `error`. */
+void run_denied(unsigned error, char **command) __attribute__((noreturn));
+
 #endif

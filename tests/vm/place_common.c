@@ -4,6 +4,8 @@
 #include "place.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -222,4 +225,28 @@ void run_threads(unsigned count, void (*body)(unsigned))
 	for (unsigned i = 0; i < count; i++)
 		pthread_join(calls[i].thread, NULL);
 	munmap(calls, count * sizeof *calls);
+}
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define DENY(call, error)                                                                          \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1),                                         \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+
+void run_denied(unsigned error, char **command)
+{
+	struct sock_filter filter[] = {
+		LOAD(nr),
+		DENY(SYS_mbind, error),
+		DENY(SYS_get_mempolicy, error),
+		DENY(SYS_set_mempolicy, error),
+		DENY(450 /* set_mempolicy_home_node */, error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		die("seccomp: %s", strerror(errno));
+	execvp(command[0], command);
+	die("%s: %s", command[0], strerror(errno));
 }
