@@ -7,7 +7,6 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "numa/place.h"
-#include "segments/purge.h"
 #include "segments/verify.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
@@ -157,14 +156,10 @@ void hak_heap_destroy(hak_heap *heap)
 
 size_t hak_purge(void)
 {
-	size_t bytes = 0;
 	int saved = errno;
 	if (tls_heap != &heap_none)
 		heap_flush(tls_heap);
-	for (unsigned node = 0; node < topology_nodes(); node++) {
-		helper_trim(node, 0, SPLIT_ALWAYS);
-		bytes += pool_purge(node, SIZE_MAX, SPLIT_ALWAYS);
-	}
+	size_t bytes = helper_purge_all();
 	errno = saved;
 	return bytes;
 }

@@ -15,7 +15,7 @@
 #define PREFIX "HAKMEM_"
 #define NAME_BYTES 40
 
-enum kind { BYTES, COUNT, FLAG, NODES, NUMA };
+enum kind { BYTES, COUNT, FLAG, NODES, NUMA, LIMIT };
 enum when { START, ANY };
 
 struct options options = {
@@ -97,6 +97,42 @@ static bool parse_numa(const char *text, size_t *value)
 	return false;
 }
 
+/* One of "soft:4G", "hard:8G", "soft:4G,hard:8G", "none". */
+static bool parse_limit(const char *text, size_t *value)
+{
+	size_t part[2] = {0, 0}; /* soft, hard, in MiB */
+	*value = 0;
+	if (!strcmp(text, "none"))
+		return true;
+	for (const char *end; text; text = *end ? end + 1 : NULL) {
+		char number[NAME_BYTES];
+		size_t bytes, which = strncmp(text, "hard:", 5) ? 0 : 1;
+		if (!which && strncmp(text, "soft:", 5))
+			return false;
+		end = strchrnul(text, ',');
+		size_t length = (size_t)(end - text) - 5;
+		if (length >= sizeof number || part[which])
+			return false;
+		memcpy(number, text + 5, length);
+		number[length] = '\0';
+		if (!parse_number(number, true, &bytes) || bytes < MIB || bytes / MIB > UINT32_MAX)
+			return false;
+		part[which] = bytes / MIB;
+	}
+	*value = part[0] << 32 | part[1];
+	return !part[0] || !part[1] || part[0] <= part[1];
+}
+
+static int print_limit(size_t value, char *text, size_t bytes)
+{
+	size_t soft = value >> 32, hard = value & UINT32_MAX;
+	if (soft && hard)
+		return snprintf(text, bytes, "soft:%zuM,hard:%zuM", soft, hard);
+	if (soft || hard)
+		return snprintf(text, bytes, "%s:%zuM", soft ? "soft" : "hard", soft + hard);
+	return snprintf(text, bytes, "none");
+}
+
 static bool parse(const struct option *o, const char *text, size_t *value)
 {
 	bool ok;
@@ -106,6 +142,9 @@ static bool parse(const struct option *o, const char *text, size_t *value)
 		break;
 	case NUMA:
 		ok = parse_numa(text, value);
+		break;
+	case LIMIT:
+		ok = parse_limit(text, value);
 		break;
 	default:
 		ok = parse_number(text, o->kind == BYTES, value);
@@ -176,6 +215,8 @@ int option_get(const char *name, char *text, size_t bytes)
 		return -1;
 	}
 	size_t value = load_rlx(o->x_value);
+	if (o->kind == LIMIT)
+		return print_limit(value, text, bytes);
 	if (o->kind == NODES && value == 0)
 		return snprintf(text, bytes, "system");
 	if (o->kind == NUMA)

@@ -18,6 +18,20 @@ struct options {
 };
 extern struct options options;
 
+/*
+ * The option limit is two numbers of MiB in one word, so that both change at
+ * once; 0 means no limit. In bytes:
+ */
+static inline size_t limit_soft_of(size_t limit)
+{
+	return (limit >> 32) * MIB;
+}
+
+static inline size_t limit_hard_of(size_t limit)
+{
+	return (limit & 0xffffffffu) * MIB;
+}
+
 /* Reads HAKMEM_* from an environment; a bad value is reported and left out. */
 void options_parse(char **environment);
 

@@ -97,7 +97,8 @@ bool granules_claim_at(char *start, size_t count, bool *zero)
 	struct region *r = map_region(start);
 	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
 	/* What continues a whale never begins a region: that would be the next one. */
-	if (!r || !(r->kind & REGION_WHALES) || from == 0 || from + count > REGION_GRANULES)
+	if (!r || !(r->kind & REGION_WHALES) || from == 0 || from + count > REGION_GRANULES ||
+		!pool_may_grow(count * GRANULE_BYTES))
 		return false;
 	return claim_run(r, from, count, zero);
 }
@@ -166,18 +167,35 @@ static char *search(
 	return NULL;
 }
 
+static char *claim_dirty(unsigned node, unsigned kind, size_t count, size_t align)
+{
+	bool zero;
+	if (load_rlx(&nodes[node].x_dirty_bytes) < count * GRANULE_BYTES)
+		return NULL;
+	char *start = search(node, kind, count, align, true, &zero);
+	return start ? start : search(node, kind ^ REGION_HUGE, count, align, true, &zero);
+}
+
+static char *claim_any(unsigned node, unsigned kind, size_t count, size_t align, bool *zero)
+{
+	for (unsigned tries = 0; tries < GROW_TRIES; tries++) {
+		char *start = search(node, kind, count, align, false, zero);
+		if (start)
+			return start;
+		if (!region_grow(node, kind, count + align - 1))
+			break;
+	}
+	return NULL;
+}
+
 char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, bool *zero)
 {
-	char *start = NULL;
-	if (load_rlx(&nodes[node].x_dirty_bytes) >= count * GRANULE_BYTES) {
-		start = search(node, kind, count, align, true, zero);
-		if (!start)
-			start = search(node, kind ^ REGION_HUGE, count, align, true, zero);
-	}
-	for (unsigned tries = 0; !start && tries < GROW_TRIES; tries++) {
-		start = search(node, kind, count, align, false, zero);
-		if (!start && !region_grow(node, kind, count + align - 1))
-			break;
+	*zero = false;
+	char *start = claim_dirty(node, kind, count, align);
+	if (!start && pool_may_grow(count * GRANULE_BYTES)) {
+		start = claim_any(node, kind, count, align, zero);
+		if (!start && (kind & REGION_HUGE))
+			start = claim_any(node, kind ^ REGION_HUGE, count, align, zero);
 	}
 	if (!start)
 		errno = ENOMEM;

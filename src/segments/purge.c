@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "numa/place.h"
+#include "policy/limit.h"
 #include "segments/granule.h"
 #include "segments/map.h"
 #include "segments/region.h"
@@ -233,6 +234,36 @@ void pool_trim(unsigned node)
 	int saved = errno;
 	trim(node, dirty, bound);
 	errno = saved;
+}
+
+static size_t resident(void)
+{
+	size_t bytes = 0;
+	for (unsigned node = 0; node < topology_nodes(); node++)
+		bytes += load_rlx(&nodes[node].x_resident);
+	return bytes;
+}
+
+static COLD bool grow_limited(size_t bytes)
+{
+	size_t now = resident();
+	if (now + bytes > limit_soft()) {
+		int saved = errno;
+		for (unsigned node = 0; node < topology_nodes(); node++)
+			if (load_rlx(&nodes[node].x_dirty_bytes))
+				pool_purge(node, SIZE_MAX, SPLIT_ALWAYS);
+		now = resident();
+		errno = saved;
+	}
+	if (now + bytes <= limit_hard())
+		return true;
+	errno = ENOMEM;
+	return false;
+}
+
+bool pool_may_grow(size_t bytes)
+{
+	return likely(!limit_exists()) || grow_limited(bytes);
 }
 
 bool pool_is_idle(unsigned node)

@@ -30,6 +30,12 @@ static inline size_t pool_in_use(const struct node *n)
 	return resident > dirty ? resident - dirty : 0;
 }
 
+/*
+ * May so many bytes more become resident? Above the soft limit everything idle
+ * in the pools goes first. False, with ENOMEM, where that would pass the hard one.
+ */
+bool pool_may_grow(size_t bytes);
+
 /* Whoever claims slices says here how many bytes of them were dirty and clean. */
 void pool_claimed(unsigned node, size_t dirty, size_t clean);
 

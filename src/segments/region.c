@@ -16,6 +16,7 @@
 
 #include "base/os.h"
 #include "numa/place.h"
+#include "policy/limit.h"
 #include "segments/granule.h"
 #include "segments/map.h"
 #include "segments/span.h"
@@ -26,6 +27,7 @@ struct node nodes[NODES_MAX];
 struct region *_Atomic region_map[REGION_MAP_ENTRIES];
 
 #define CHUNK_BYTES_MAX (32 * GRANULE_BYTES)
+#define ASK_LIMITS_BYTES (32 * MIB)
 #define CHUNK_SHARE 16 /* of the address space limit */
 
 struct region *region_window(const void *p, unsigned node)
@@ -159,10 +161,21 @@ static struct region *reserve_chunk(unsigned node)
 	return r;
 }
 
+/* Once, in a process that grows: a small one pays nothing for looking. */
+static void ask_limits(void)
+{
+	static _Atomic(bool) x_asked; /* any: relaxed, one thread asks */
+	bool asked = false;
+	if (load_rlx(&nodes[0].x_committed) >= ASK_LIMITS_BYTES && !load_rlx(&x_asked) &&
+		cas_rlx(&x_asked, &asked, true))
+		limit_read_group();
+}
+
 bool region_grow(unsigned node, unsigned kind, size_t granules)
 {
 	enum committed c;
 	struct region *r;
+	ask_limits();
 	/* Each turn but the last means that another thread listed a region. */
 	do {
 		struct region *newest = load_acq(&nodes[node].x_regions[kind]); /* [R1] */

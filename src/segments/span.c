@@ -133,37 +133,41 @@ static struct page *search(
 	return page;
 }
 
-/* Resident slices of either kind of region come before fresh ones of the wanted kind. */
-static struct page *claim(
-	unsigned node, unsigned kind, struct request *q, unsigned most, bool *zero)
+/* Resident slices, of either kind of region. */
+static struct page *claim_dirty(unsigned node, unsigned kind, struct request *q, bool *zero)
 {
-	struct page *page = NULL;
-	if (load_rlx(&nodes[node].x_dirty_bytes) >= q->slices * SLICE_BYTES) {
-		q->dirty = true;
-		page = search(node, kind, q, most, zero);
-		if (!page)
-			page = search(node, kind ^ REGION_HUGE, q, most, zero);
-		q->dirty = false;
-	}
-	return page ? page : search(node, kind, q, most, zero);
+	if (load_rlx(&nodes[node].x_dirty_bytes) < q->slices * SLICE_BYTES)
+		return NULL;
+	q->dirty = true;
+	struct page *page = search(node, kind, q, SEARCH_REGIONS, zero);
+	if (!page)
+		page = search(node, kind ^ REGION_HUGE, q, SEARCH_REGIONS, zero);
+	q->dirty = false;
+	return page;
+}
+
+/* Slices that may be fresh, from regions of one kind. */
+static struct page *claim_any(unsigned node, unsigned kind, struct request *q, bool *zero)
+{
+	struct page *page;
+	/* When others take what was grown, they have made progress: once more. */
+	do
+		page = search(node, kind, q, SEARCH_REGIONS, zero);
+	while (!page && region_grow(node, kind, 1));
+	/* Everywhere, before giving up. */
+	return page ? page : search(node, kind, q, UINT_MAX, zero);
 }
 
 struct page *span_claim(
 	unsigned node, unsigned kind, unsigned slices, unsigned align_slices, bool *zero)
 {
 	struct request q = {.slices = slices, .starts = align_bits(align_slices)};
-	struct page *page;
-	/* When others take what was grown, they have made progress: once more. */
-	do
-		page = claim(node, kind, &q, SEARCH_REGIONS, zero);
-	while (!page && region_grow(node, kind, 1));
-	/* Everywhere, before giving up. */
-	if (!page)
-		page = claim(node, kind, &q, UINT_MAX, zero);
-	if (!page)
-		page = claim(node, kind ^ REGION_HUGE, &q, UINT_MAX, zero);
-	if (!page && kind != REGION_SPANS)
-		return span_claim(node, REGION_SPANS, slices, align_slices, zero);
+	struct page *page = claim_dirty(node, kind, &q, zero);
+	if (!page && pool_may_grow(slices * SLICE_BYTES)) {
+		page = claim_any(node, kind, &q, zero);
+		if (!page)
+			page = claim_any(node, kind ^ REGION_HUGE, &q, zero);
+	}
 	if (!page) {
 		errno = ENOMEM;
 		return NULL;

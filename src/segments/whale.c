@@ -61,7 +61,8 @@ static struct page *describe(
 
 static struct page *map_whale(unsigned node, size_t bytes, size_t align)
 {
-	char *start = os_map_aligned(bytes, max_size(align, GRANULE_BYTES));
+	char *start =
+		pool_may_grow(bytes) ? os_map_aligned(bytes, max_size(align, GRANULE_BYTES)) : NULL;
 	if (!start)
 		return NULL;
 	if ((uintptr_t)start + bytes > (uintptr_t)1 << USER_ADDRESS_BITS) {
@@ -234,7 +235,7 @@ struct page *whale_resize(struct page *page, size_t bytes)
 		return page;
 	}
 	if (load_rlx(&page->x_owner) == OWNER_MAPPED) {
-		if (os_grow_in_place(page->start, old, bytes)) {
+		if (pool_may_grow(bytes - old) && os_grow_in_place(page->start, old, bytes)) {
 			set_bytes(page, bytes);
 			return page;
 		}

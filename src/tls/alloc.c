@@ -5,10 +5,12 @@
 #include "tls/alloc.h"
 
 #include "base/options.h"
+#include "policy/limit.h"
 #include "numa/place.h"
 #include "segments/span.h"
 #include "segments/whale.h"
 #include "tls/foreign.h"
+#include "tls/helper.h"
 #include "tls/thread.h"
 
 #include <errno.h>
@@ -61,6 +63,8 @@ static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero)
 	if (unlikely(!block)) {
 		/* What the heap itself holds back may be what is missing. */
 		heap_flush(h);
+		if (limit_exists())
+			helper_purge_all();
 		block = alloc_from(h, size, align, zero);
 	}
 	heap_leave(h);

@@ -16,6 +16,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "policy/clock.h"
+#include "policy/limit.h"
 #include "segments/page.h"
 #include "segments/purge.h"
 #include "segments/trim.h"
@@ -34,6 +35,9 @@
 static _Atomic(uint32_t) x_paused; /* any: pauses in force [T2] */
 static _Atomic(bool) x_busy;       /* helper writes, any reads: it looks at memory [T2] */
 static _Atomic(bool) x_started;    /* any: relaxed; one thread wins the right to start it */
+
+/* Ticks after which the limits of the control group are read again. */
+#define GROUP_TICKS 16
 
 /* Pages that are purged together before they are let go. */
 #define TRIM_PAGES 64
@@ -122,6 +126,16 @@ void helper_trim(unsigned node, unsigned ticks, enum split split)
 	heap_put(h);
 }
 
+size_t helper_purge_all(void)
+{
+	size_t bytes = 0;
+	for (unsigned node = 0; node < topology_nodes(); node++) {
+		helper_trim(node, 0, SPLIT_ALWAYS);
+		bytes += pool_purge(node, SIZE_MAX, SPLIT_ALWAYS);
+	}
+	return bytes;
+}
+
 /* Is there memory that may become due? */
 static bool tick(void)
 {
@@ -131,7 +145,8 @@ static bool tick(void)
 		helper_trim(node, TRIM_TICKS, SPLIT_IDLE);
 		idle |= pool_is_idle(node);
 	}
-	add_rlx(&clock_now.x_ticks, 1);
+	if (add_rlx(&clock_now.x_ticks, 1) % GROUP_TICKS == 0)
+		limit_read_group();
 	return idle;
 }
 

@@ -29,6 +29,9 @@ void helper_forked(void);
 void helper_pause(void);
 void helper_resume(void);
 
+/* any thread: trims and purges all that is idle on all nodes. Returns the bytes purged. */
+size_t helper_purge_all(void);
+
 /*
  * Trims the node's ownerless pages that were let go at least `ticks` ago; not
  * before the last tick when 0. Uses a heap of its own meanwhile.

@@ -1,0 +1,89 @@
+/*
+ * limit.c: see limit.h. A control group's limit counts everything its processes
+ * have, so a share of it is left for what is not ours.
+ */
+#include "policy/limit.h"
+
+#include "base/os_numa.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GROUP_SHARE 8 /* one part in so many is left to others */
+
+#define TEXT_BYTES 4096
+#define PATH_BYTES 1024
+
+_Atomic(size_t) x_limit_group;
+
+size_t limit_hard(void)
+{
+	size_t hard = limit_hard_of(load_rlx(&options.x_limit));
+	return hard ? hard : SIZE_MAX;
+}
+
+size_t limit_soft(void)
+{
+	size_t soft = limit_soft_of(load_rlx(&options.x_limit)), group = load_rlx(&x_limit_group);
+	soft = soft ? soft : limit_hard();
+	return group ? min_size(soft, group) : soft;
+}
+
+/* The value of a file of a group, SIZE_MAX for "max" and where there is none. */
+static size_t read_limit(const char *mount, const char *group, const char *file)
+{
+	char path[PATH_BYTES + 64], text[64];
+	int n = snprintf(path, sizeof path, "%s%s/%s", mount, group, file);
+	if (n < 0 || (size_t)n >= sizeof path || !os_read_file(path, text, sizeof text - 1) ||
+		text[0] < '0' || text[0] > '9')
+		return SIZE_MAX;
+	return strtoull(text, NULL, 10);
+}
+
+/* The line of version 2, "0::/path", as a path without the last slash; false if there is none. */
+static bool find_group(const char *process_file, char *group, size_t bytes)
+{
+	char text[TEXT_BYTES];
+	if (!os_read_file(process_file, text, sizeof text - 1))
+		return false;
+	const char *line = strncmp(text, "0::/", 4) ? strstr(text, "\n0::/") : text;
+	if (!line)
+		return false;
+	line = strchr(line, '/');
+	size_t length = strcspn(line, "\n");
+	if (length >= bytes)
+		return false;
+	memcpy(group, line, length);
+	group[length] = '\0';
+	return true;
+}
+
+size_t limit_of_group(const char *mount, const char *process_file)
+{
+	char group[PATH_BYTES];
+	size_t least = SIZE_MAX;
+	if (!find_group(process_file, group, sizeof group))
+		return 0;
+	/* From the process's own group up to the root, which may be a container's. */
+	for (;;) {
+		char *slash = strrchr(group, '/');
+		if (slash && slash[1] == '\0')
+			*slash = '\0'; /* the root is "/" */
+		least = min_size(least, read_limit(mount, group, "memory.max"));
+		least = min_size(least, read_limit(mount, group, "memory.high"));
+		slash = strrchr(group, '/');
+		if (!slash)
+			break;
+		*slash = '\0';
+	}
+	return least == SIZE_MAX ? 0 : least - least / GROUP_SHARE;
+}
+
+void limit_read_group(void)
+{
+	int saved = errno;
+	store_rlx(&x_limit_group, limit_of_group("/sys/fs/cgroup", "/proc/self/cgroup"));
+	errno = saved;
+}
