@@ -191,7 +191,7 @@ static void release(struct worker *w, struct run *run, size_t from)
 		fail("madvise over %zu granules: %s", count, strerror(errno));
 	run->count = from;
 	atomic_fetch_sub_explicit(&owned, count, memory_order_relaxed);
-	granules_free(start, count, dirty);
+	granules_free(start, count, dirty, SITE_HOT);
 }
 
 struct sums {
@@ -330,14 +330,14 @@ static void check_reuse(struct worker *w)
 		if (first == NULL || second == NULL || !zero || !second_zero)
 			fail("%zu granules of a purged pool: %p and %p, zero %d and %d", count,
 				(void *)first, (void *)second, zero, second_zero);
-		granules_free(first, count, false);
+		granules_free(first, count, false, SITE_HOT);
 		*second = 1;
-		granules_free(second, count, true);
+		granules_free(second, count, true, SITE_HOT);
 		first = granules_claim(0, REGION_WHALES, count, 1, &again);
 		if (first != second || again)
 			fail("%zu granules were freed at %p, the next come from %p, zero %d", count,
 				(void *)second, (void *)first, again);
-		granules_free(first, count, true);
+		granules_free(first, count, true, SITE_HOT);
 		if (pool_purge(0, SIZE_MAX, SPLIT_ALWAYS) != count * GRANULE_BYTES)
 			fail("a purge gave back other than the %zu granules that were dirty",
 				count);

@@ -189,6 +189,13 @@ bool os_purge_ranges(const struct iovec *ranges, size_t count)
 	return true;
 }
 
+uint32_t os_now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint32_t)t.tv_sec * 1000 + (uint32_t)(t.tv_nsec / 1000000);
+}
+
 void os_wait(_Atomic(uint32_t) *word, uint32_t value, unsigned ms)
 {
 	struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};

@@ -73,6 +73,9 @@ bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes);
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
 
+/* Milliseconds of a clock that only goes forward, and wraps; for slow paths. */
+uint32_t os_now_ms(void);
+
 /*
  * Sleeps while *word is `value`, at most `ms` milliseconds (0: no limit); may
  * return early. os_wake ends the sleep of one thread. Both preserve errno.

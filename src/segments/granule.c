@@ -202,26 +202,30 @@ char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, b
 	return start;
 }
 
-void granules_free(char *start, size_t count, bool dirty)
+void granules_free(char *start, size_t count, bool dirty, enum site_class class)
 {
 	struct region *r = map_region(start);
-	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
+	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES, part;
 	if (!dirty)
 		sub_rlx(&nodes[r->node].x_resident, count * GRANULE_BYTES);
+	for (size_t at = from, end = from + count; at < end; at += part) {
+		uint32_t mask = part_mask(at, end - at, &part);
+		pool_classify(r, at / WORD_BITS, mask, class);
+	}
 	granules_publish(r, from, count, dirty);
 	clock_poke();
 	pool_trim(r->node);
 }
 
-uint32_t granules_claim_dirty(struct region *r, size_t word, unsigned most)
+uint32_t granules_claim_dirty(struct region *r, size_t word, uint32_t among, unsigned most)
 {
-	uint32_t mask = candidates(r, word, true), dirty = 0;
+	uint32_t mask = candidates(r, word, true) & among, dirty = 0;
 	while (mask && (unsigned)__builtin_popcount(mask) > most)
 		mask &= mask - 1;
 	if (!mask || !word_claim(r, word, mask, &dirty))
 		return 0;
 	/* Between the two looks others may have had them, purged. */
 	size_t all = (size_t)__builtin_popcount(mask), found = (size_t)__builtin_popcount(dirty);
-	pool_claimed(r->node, found * GRANULE_BYTES, (all - found) * GRANULE_BYTES);
+	pool_taken(r->node, found * GRANULE_BYTES, (all - found) * GRANULE_BYTES);
 	return mask;
 }

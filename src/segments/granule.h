@@ -6,6 +6,7 @@
 #ifndef SEGMENTS_GRANULE_H
 #define SEGMENTS_GRANULE_H
 
+#include "policy/site.h"
 #include "segments/types.h"
 
 /*
@@ -20,15 +21,15 @@ char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, b
 bool granules_claim_at(char *start, size_t count, bool *zero);
 
 /* Gives granules back, and trims the pool. */
-void granules_free(char *start, size_t count, bool dirty);
+void granules_free(char *start, size_t count, bool dirty, enum site_class class);
 
 /* The same without trimming, for a purger: the region's granules from index `from` on. */
 void granules_publish(struct region *r, size_t from, size_t count, bool dirty);
 
 /*
- * For a purger: claims the dirty granules of one word (32 of them) of the region, at
- * most `most`, the last ones first. Returns their bits, 0 if there are none.
+ * For a purger: claims the dirty granules of one word (32 of them) of the region, those in
+ * `among`, at most `most`, the last ones first. Returns their bits, 0 if there are none.
  */
-uint32_t granules_claim_dirty(struct region *r, size_t word, unsigned most);
+uint32_t granules_claim_dirty(struct region *r, size_t word, uint32_t among, unsigned most);
 
 #endif

@@ -33,6 +33,7 @@ void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zer
 	page->total = (uint16_t)(page_span_bytes(page) / bytes);
 	page->queued = page->first_class = page->trimmed = page->tail_purged = false;
 	page->zero = zero;
+	page->site = 0;
 	store_rlx(&page->x_away, 0);
 	store_rlx(&page->x_used, 0);
 	store_rlx(&page->x_carved, 0);

@@ -45,6 +45,13 @@ struct batch {
 
 void pool_claimed(unsigned node, size_t dirty, size_t clean)
 {
+	if (clean)
+		add_rlx(&nodes[node].x_fresh, clean);
+	pool_taken(node, dirty, clean);
+}
+
+void pool_taken(unsigned node, size_t dirty, size_t clean)
+{
 	struct node *n = &nodes[node];
 	if (clean)
 		add_rlx(&n->x_resident, clean);
@@ -58,6 +65,21 @@ void pool_claimed(unsigned node, size_t dirty, size_t clean)
 static char *won_start(const struct won *w)
 {
 	return (char *)((uintptr_t)w->granule << GRANULE_SHIFT);
+}
+
+void pool_classify(struct region *r, size_t word, uint32_t mask, enum site_class class)
+{
+	if (likely(class == SITE_HOT)) {
+		if (unlikely(load_rlx(&r->x_due[word]) & mask))
+			and_rlx(&r->x_due[word], ~mask);
+		return;
+	}
+	size_t unit = r->kind & REGION_WHALES ? GRANULE_BYTES : SLICE_BYTES;
+	struct node *n = &nodes[r->node];
+	or_rlx(&r->x_due[word], mask);
+	store_rlx(&n->x_has_due, true);
+	if (class == SITE_COLD)
+		add_rlx(&n->x_due_bytes, (size_t)__builtin_popcount(mask) * unit);
 }
 
 /* Appends a run, or lengthens the last one. */
@@ -136,13 +158,27 @@ static unsigned last_bit(uint64_t bits)
 	return 63u - (unsigned)__builtin_clzl(bits);
 }
 
-static size_t take_slices(struct batch *b, struct region *r, size_t word, size_t bytes, bool whole)
+/* What a purge looks for. */
+struct wanted {
+	size_t bytes;
+	enum split split;
+	bool due; /* only what sites have marked */
+};
+
+static uint32_t among(const struct wanted *want, struct region *r, size_t word)
+{
+	return want->due ? load_rlx(&r->x_due[word]) : (uint32_t)SLICES_ALL;
+}
+
+static size_t take_slices(
+	struct batch *b, const struct wanted *want, struct region *r, size_t word, bool whole)
 {
 	uint64_t bits = load_rlx(&r->x_has_dirty[word]);
 	size_t taken = 0;
-	for (; bits && taken < bytes && !b->failed; bits &= ~((uint64_t)1 << last_bit(bits))) {
+	for (; bits && taken < want->bytes && !b->failed;
+		bits &= ~((uint64_t)1 << last_bit(bits))) {
 		size_t g = word * 64 + last_bit(bits);
-		uint32_t mask = slices_claim_dirty(r, g, whole);
+		uint32_t mask = slices_claim_dirty(r, g, among(want, r, g), whole);
 		taken += (size_t)__builtin_popcount(mask) * SLICE_BYTES;
 		if (mask)
 			batch_add(b, r, g, mask);
@@ -150,13 +186,14 @@ static size_t take_slices(struct batch *b, struct region *r, size_t word, size_t
 	return taken;
 }
 
-static size_t take_granules(struct batch *b, struct region *r, size_t word, size_t bytes)
+static size_t take_granules(
+	struct batch *b, const struct wanted *want, struct region *r, size_t word)
 {
 	size_t taken = 0;
-	while (taken < bytes && !b->failed) {
+	while (taken < want->bytes && !b->failed) {
 		size_t room = load_rlx(&options.x_batch_bytes) - b->bytes;
-		size_t most = max_size(min_size(room, bytes - taken) / GRANULE_BYTES, 1);
-		uint32_t mask = granules_claim_dirty(r, word, (unsigned)most);
+		size_t most = max_size(min_size(room, want->bytes - taken) / GRANULE_BYTES, 1);
+		uint32_t mask = granules_claim_dirty(r, word, among(want, r, word), (unsigned)most);
 		if (!mask)
 			break;
 		for (; mask; mask &= ~((uint32_t)1 << last_bit(mask))) {
@@ -168,29 +205,43 @@ static size_t take_granules(struct batch *b, struct region *r, size_t word, size
 	return taken;
 }
 
-static size_t purge_region(struct batch *b, struct region *r, size_t bytes, enum split split)
+static void purge_region(struct batch *b, struct wanted *want, struct region *r)
 {
-	bool whales = r->kind & REGION_WHALES, whole = !whales && !region_may_split(r, split);
-	size_t word = whales ? REGION_WORDS_WHALES : REGION_WORDS, taken = 0;
-	while (word-- > 0 && taken < bytes && !b->failed)
-		taken += whales ? take_granules(b, r, word, bytes - taken)
-				: take_slices(b, r, word, bytes - taken, whole);
-	return taken;
+	bool whales = r->kind & REGION_WHALES;
+	bool whole = !whales && !region_may_split(r, want->split);
+	size_t word = whales ? REGION_WORDS_WHALES : REGION_WORDS;
+	while (word-- > 0 && want->bytes && !b->failed) {
+		size_t taken = whales ? take_granules(b, want, r, word)
+				      : take_slices(b, want, r, word, whole);
+		want->bytes -= min_size(taken, want->bytes);
+	}
 }
 
-size_t pool_purge(unsigned node, size_t bytes, enum split split)
+static size_t purge(unsigned node, struct wanted want)
 {
 	struct batch b = {.node = node};
-	size_t taken = 0;
+	size_t bytes = want.bytes;
 	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
-		struct region *r = load_acq(&nodes[node].x_regions[kind]);        /* [R1] */
-		for (; r && taken < bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1] */
-			taken += purge_region(&b, r, bytes - taken, split);
+		struct region *r = load_acq(&nodes[node].x_regions[kind]);     /* [R1] */
+		for (; r && want.bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1] */
+			purge_region(&b, &want, r);
 	}
 	batch_flush(&b);
 	/* Where purging fails, it is not tried again until much more has been freed. */
 	store_rlx(&nodes[node].x_purge_floor, b.failed ? load_rlx(&nodes[node].x_dirty_bytes) : 0);
-	return b.failed ? 0 : taken;
+	return b.failed ? 0 : bytes - want.bytes;
+}
+
+size_t pool_purge(unsigned node, size_t bytes, enum split split)
+{
+	return purge(node, (struct wanted){.bytes = bytes, .split = split});
+}
+
+static size_t purge_due(struct node *n)
+{
+	store_rlx(&n->x_has_due, false);
+	store_rlx(&n->x_due_bytes, 0);
+	return purge((unsigned)(n - nodes), (struct wanted){SIZE_MAX, SPLIT_NEVER, true});
 }
 
 /* The option's bytes, and a share of what the node has in use. */
@@ -220,6 +271,11 @@ void pool_trim(unsigned node)
 {
 	struct node *n = &nodes[node];
 	bool keep = !place_keeps_nothing(node);
+	if (unlikely(load_rlx(&n->x_due_bytes) >= load_rlx(&options.x_batch_bytes))) {
+		int saved = errno;
+		purge_due(n);
+		errno = saved;
+	}
 	size_t dirty = load_rlx(&n->x_dirty_bytes);
 	if (likely(keep && dirty <= load_rlx(&options.x_purge_bytes)))
 		return;
@@ -277,9 +333,10 @@ bool pool_is_idle(unsigned node)
 void pool_tick(unsigned node)
 {
 	struct node *n = &nodes[node];
-	size_t low = load_rlx(&n->x_dirty_low), taken = 0;
+	size_t taken = load_rlx(&n->x_has_due) ? purge_due(n) : 0;
+	size_t low = load_rlx(&n->x_dirty_low);
 	if (low > load_rlx(&n->x_purge_floor))
-		taken = pool_purge(node, low, SPLIT_IDLE);
+		taken += pool_purge(node, low, SPLIT_IDLE);
 	store_rlx(&n->x_dirty_kept, low - min_size(taken, low));
 	store_rlx(&n->x_dirty_low, load_rlx(&n->x_dirty_bytes));
 	/* There may be huge pages now that serve too little to be kept for their pages. */

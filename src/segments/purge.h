@@ -6,6 +6,7 @@
 #ifndef SEGMENTS_PURGE_H
 #define SEGMENTS_PURGE_H
 
+#include "policy/site.h"
 #include "segments/region.h"
 
 /* Purges up to about `bytes` of a node's pools. Returns the bytes given back. */
@@ -31,12 +32,22 @@ static inline size_t pool_in_use(const struct node *n)
 }
 
 /*
+ * For whoever frees a big block of a site, before it publishes these bits of a
+ * word of x_slices: says when they are to be purged. Afterwards pool_trim.
+ */
+void pool_classify(struct region *r, size_t word, uint32_t mask, enum site_class class);
+
+/*
  * May so many bytes more become resident? Above the soft limit everything idle
  * in the pools goes first. False, with ENOMEM, where that would pass the hard one.
  */
 bool pool_may_grow(size_t bytes);
 
-/* Whoever claims slices says here how many bytes of them were dirty and clean. */
+/*
+ * Whoever claims slices says here how many bytes of them were dirty and clean:
+ * to hand them out, or to purge them.
+ */
 void pool_claimed(unsigned node, size_t dirty, size_t clean);
+void pool_taken(unsigned node, size_t dirty, size_t clean);
 
 #endif

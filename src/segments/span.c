@@ -203,21 +203,20 @@ static uint32_t purgeable(const struct region *r, uint64_t word)
 	return dirty && (r->kind & REGION_HUGE) ? pool : dirty;
 }
 
-uint32_t slices_claim_dirty(struct region *r, size_t g, bool whole)
+uint32_t slices_claim_dirty(struct region *r, size_t g, uint32_t among, bool whole)
 {
 	uint64_t word = load_rlx(&r->x_slices[g]), bit = (uint64_t)1 << (g % 64);
 	uint32_t mask;
-	if (whole && (uint32_t)word != SLICES_ALL)
+	if (!among || (whole && (uint32_t)word != SLICES_ALL))
 		return 0;
 	/* Cleared first: slices freed after this set it again. */
 	and_sc(&r->x_has_dirty[g / 64], ~bit); /* [S3] */
 	word = load_sc(&r->x_slices[g]);       /* [S3] */
 	do {
-		mask = purgeable(r, word);
-		if (mask && whole && mask != SLICES_ALL) {
+		uint32_t all = purgeable(r, word);
+		mask = whole && all != SLICES_ALL ? 0 : whole ? all : all & among;
+		if (all & ~mask)
 			or_sc(&r->x_has_dirty[g / 64], bit); /* [S3] */
-			return 0;
-		}
 		if (!mask)
 			return 0;
 	} while (!cas_weak_acq(&r->x_slices[g], &word,
@@ -225,7 +224,7 @@ uint32_t slices_claim_dirty(struct region *r, size_t g, bool whole)
 	size_t all = (size_t)__builtin_popcount(mask);
 	size_t dirty = (size_t)__builtin_popcount(mask & (uint32_t)(word >> SLICES_DIRTY_SHIFT));
 	sub_rlx(&r->x_room, (uint32_t)all);
-	pool_claimed(r->node, dirty * SLICE_BYTES, (all - dirty) * SLICE_BYTES);
+	pool_taken(r->node, dirty * SLICE_BYTES, (all - dirty) * SLICE_BYTES);
 	return mask;
 }
 
@@ -238,7 +237,9 @@ void span_free(struct page *page)
 	for (unsigned i = 0; i < slices; i++)
 		store_rlx(&page[i].x_owner, OWNER_NONE);
 	add_rlx(&nodes[r->node].x_spans_freed, 1);
-	slices_publish(r, index / GRANULE_SLICES, span_mask(first, slices), true);
+	uint32_t mask = span_mask(first, slices);
+	pool_classify(r, index / GRANULE_SLICES, mask, site_free(page->site));
+	slices_publish(r, index / GRANULE_SLICES, mask, true);
 	clock_poke();
 	pool_trim(r->node);
 }

@@ -24,8 +24,8 @@ void slices_publish(struct region *r, size_t granule, uint32_t mask, bool dirty)
 
 /*
  * For a purger: claims the slices of a granule that are in the pool and may be
- * resident; all of them or none if `whole`. Returns their bits.
+ * resident, of those in `among`; the whole granule or nothing if `whole`. Returns their bits.
  */
-uint32_t slices_claim_dirty(struct region *r, size_t granule, bool whole);
+uint32_t slices_claim_dirty(struct region *r, size_t granule, uint32_t among, bool whole);
 
 #endif

@@ -151,6 +151,7 @@ struct page {
 	uint8_t size_class; /* const while the page lives */
 	uint8_t node;       /* const while the span is owned: node of the memory */
 	uint8_t slices;     /* own: length of the span */
+	uint8_t site;       /* own: of a mid block or whale, see policy/site.h; else 0 */
 	bool zero;          /* own: memory beyond x_carved reads as zero */
 	bool first_class;   /* const while the page lives: of a hak_heap, never ownerless */
 
@@ -184,6 +185,8 @@ _Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it")
 struct region {
 	struct page pages[REGION_SLICES];
 	_Atomic(uint64_t) x_slices[REGION_GRANULES]; /* any: cas acquire/release [S1] [G1] */
+	/* any: relaxed; bits of x_slices to purge soon, changed by the slices' owner */
+	_Atomic(uint32_t) x_due[REGION_GRANULES];
 	_Atomic(uint64_t) x_has_free[REGION_WORDS];  /* any: hint: some slice in the pool [S3] */
 	_Atomic(uint64_t) x_has_dirty[REGION_WORDS]; /* any: hint: some slice to purge [S3] */
 	_Atomic(uint64_t) x_untrimmed[REGION_SLICES / 64]; /* any: hint: page to trim [P2] */
@@ -216,7 +219,10 @@ struct node {
 	_Atomic(uint64_t) x_heaps[2]; /* any: stacks of free heaps [H1]: of threads, first-class */
 	/* any: relaxed; resident bytes in the pool. Written at every claim. */
 	_Atomic(uint64_t) x_dirty_bytes __attribute__((aligned(CACHE_LINE_BYTES))); /* [T1] */
-	_Atomic(uint64_t) x_dirty_low;  /* any: relaxed; about the least since the last tick */
+	_Atomic(uint64_t) x_dirty_low; /* any: relaxed; about the least since the last tick */
+	_Atomic(uint64_t) x_due_bytes; /* any: relaxed; freed by cold sites since the last purge */
+	_Atomic(bool) x_has_due;       /* any: relaxed; there are bits in x_due of a region */
+	_Atomic(uint64_t) x_fresh; /* any: relaxed; bytes handed out that were not resident, ever */
 	_Atomic(uint64_t) x_resident;   /* any: relaxed; bytes claimed, or in the pool and dirty */
 	_Atomic(uint32_t) x_untrimmed;  /* any: bits set in all regions [T1] */
 	_Atomic(uint64_t) x_dirty_kept; /* helper writes, any reads relaxed: idle, in huge pages */

@@ -51,6 +51,7 @@ static struct page *describe(
 	page->next = page->prev = NULL;
 	page->first_class = page->queued = false;
 	page->slices = 0;
+	page->site = 0;
 	store_rlx(&page->x_used, 0);
 	store_rlx(&page->x_pinned, 0);
 	store_rlx(&page->x_bytes, bytes);
@@ -115,13 +116,14 @@ void whale_free(struct page *page)
 	char *start = page->start;
 	size_t bytes = load_rlx(&page->x_bytes);
 	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
+	enum site_class class = site_free(page->site);
 	int saved = errno;
 	count(page, -1);
 	store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
 	if (mapped)
 		os_unmap(start, bytes);
 	else
-		granules_free(start, granules_of(bytes), true);
+		granules_free(start, granules_of(bytes), true, class);
 	errno = saved;
 }
 
@@ -177,7 +179,7 @@ static struct page *move_granules(struct page *page, struct page *to)
 	/* What lay behind the whale in its last granule was not moved. */
 	size_t tail = granules_of(old) * GRANULE_BYTES - old;
 	bool dirty = tail && !os_purge(from + old, tail);
-	granules_free(from, granules_of(old), dirty);
+	granules_free(from, granules_of(old), dirty, SITE_HOT);
 	return to;
 }
 
@@ -216,7 +218,8 @@ static void shrink(struct page *page, size_t old, size_t bytes)
 		if (kept > bytes && region_may_split(page_region(page), SPLIT_NEVER))
 			os_purge(end, kept - bytes);
 		if (have > need)
-			granules_free(page->start + need * GRANULE_BYTES, have - need, true);
+			granules_free(
+				page->start + need * GRANULE_BYTES, have - need, true, SITE_HOT);
 	}
 	set_bytes(page, bytes);
 }

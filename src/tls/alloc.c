@@ -19,6 +19,8 @@
 static void *alloc_whale(struct heap *h, size_t size, size_t align, bool *zero)
 {
 	struct page *page = whale_alloc(h->place, size, align, zero);
+	if (page)
+		heap_site(h, page, *zero ? size : 0);
 	return page ? page->start : NULL;
 }
 
@@ -52,13 +54,14 @@ static COLD struct heap *placed(struct heap *h, size_t size, size_t align)
 }
 
 /* From this thread's heap, or from a borrowed one. */
-static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero)
+static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero, void *caller)
 {
 	struct heap *h = heap_enter();
 	if (unlikely(!h))
 		return NULL;
 	if (unlikely(place_matters()))
 		h = placed(h, size, align);
+	h->caller = (uintptr_t)caller;
 	void *block = alloc_from(h, size, align, zero);
 	if (unlikely(!block)) {
 		/* What the heap itself holds back may be what is missing. */
@@ -74,28 +77,28 @@ static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero)
 void *alloc_small_slow(size_t size)
 {
 	bool zero;
-	return alloc_entered(size, BLOCK_ALIGN, &zero);
+	return alloc_entered(size, BLOCK_ALIGN, &zero, NULL); /* small blocks have no site */
 }
 
-void *alloc_large(size_t size)
+void *alloc_large(size_t size, void *caller)
 {
 	bool zero;
 	if (unlikely(size > MID_MAX))
-		return alloc_entered(size, BLOCK_ALIGN, &zero);
+		return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
 	struct heap *h = tls_heap;
 	size_t c = class_of_large(size);
 	if (c < SMALL_CLASSES) {
 		struct page *page = h->current[c];
 		struct block *block = page->free;
 		if (unlikely(!block))
-			return alloc_entered(size, BLOCK_ALIGN, &zero);
+			return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
 		page->free = block->next;
 		counter32_inc(&page->x_used);
 		return block;
 	}
 	struct page *page = h->mid[c - SMALL_CLASSES];
 	if (unlikely(!page))
-		return alloc_entered(size, BLOCK_ALIGN, &zero);
+		return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
 	h->mid[c - SMALL_CLASSES] = page->next;
 	h->mid_room += load_rlx(&page->x_bytes);
 	store_rlx(&page->x_owner, OWNER_MID);
@@ -105,7 +108,8 @@ void *alloc_large(size_t size)
 void *alloc_aligned(size_t size, size_t align, bool clear)
 {
 	bool zero = false;
-	void *block = alloc_entered(size, max_size(align, BLOCK_ALIGN), &zero);
+	void *block = alloc_entered(
+		size, max_size(align, BLOCK_ALIGN), &zero, __builtin_return_address(0));
 	if (clear && block && !zero)
 		memset(block, 0, block_bytes(block));
 	return block;
@@ -114,8 +118,9 @@ void *alloc_aligned(size_t size, size_t align, bool clear)
 void *alloc_zeroed(size_t size)
 {
 	bool zero = false;
-	void *block =
-		size <= DIRECT_MAX ? block_alloc(size) : alloc_entered(size, BLOCK_ALIGN, &zero);
+	void *block = size <= DIRECT_MAX ? block_alloc(size)
+					 : alloc_entered(size, BLOCK_ALIGN, &zero,
+						   __builtin_return_address(0));
 	return block && !zero ? memset(block, 0, size) : block;
 }
 

@@ -9,9 +9,13 @@
 #include "segments/page.h"
 #include "tls/heap.h"
 
-/* Blocks of any size and alignment; NULL with ENOMEM. */
+/*
+ * Blocks of any size and alignment; NULL with ENOMEM. `caller` is the place in
+ * the program that asks. The functions without it are called last by public
+ * ones, so their return address is that place.
+ */
 void *alloc_small_slow(size_t size);
-void *alloc_large(size_t size);
+void *alloc_large(size_t size, void *caller);
 void *alloc_zeroed(size_t size);
 void *alloc_aligned(size_t size, size_t align, bool clear); /* all of its usable bytes */
 
@@ -29,7 +33,7 @@ void free_mid_fast(void *p, struct page *page);
 static ALWAYS_INLINE void *block_alloc(size_t size)
 {
 	if (unlikely(size > DIRECT_MAX))
-		return alloc_large(size);
+		return alloc_large(size, __builtin_return_address(0));
 	struct page *page = tls_heap->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
 	struct block *block = page->free;
 	if (unlikely(!block))

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "policy/clock.h"
+#include "policy/site.h"
 #include "policy/thp.h"
 #include "segments/map.h"
 #include "segments/page.h"
@@ -244,6 +245,13 @@ bool heap_wants_memory(const struct heap *h, unsigned c)
 	return !h->queue[c].first;
 }
 
+void heap_site(struct heap *h, struct page *page, size_t fresh)
+{
+	page->site = (uint8_t)site_alloc(h->caller);
+	if (fresh)
+		site_fresh(page->site, fresh);
+}
+
 static bool mid_fits(struct page *page, size_t align)
 {
 	return page && !((uintptr_t)page->start & (align - 1));
@@ -271,6 +279,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 		if (!page)
 			return NULL;
 		reopen_mid(h);
+		heap_site(h, page, *zero ? class_bytes(c) : 0);
 		page->size_class = (uint8_t)c;
 		page->first_class = page->queued = false;
 		store_rlx(&page->x_used, 0);

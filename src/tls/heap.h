@@ -36,21 +36,22 @@ struct heap {
 	size_t mid_room;                     /* own: bytes they may still hold; 0 in heap_none */
 	bool mid_full; /* own: they overflowed since one was last taken from the node */
 	bool mid_idle; /* own: they did so again; nothing is cached until then */
-	struct page_queue queue[SMALL_CLASSES];  /* own: other pages with room, oldest first */
-	size_t fresh_bytes;                      /* own: of spans taken that were not resident */
-	size_t partial_bytes;                    /* own: bytes of those pages */
-	struct stash stash[STASHES];             /* own: by address of the receiving heap */
-	unsigned stash_credit;                   /* own: blocks that may still be stashed */
-	struct block *pending;                   /* own: taken from an inbox, not yet freed */
-	struct page *full;                       /* own: full pages of a first-class heap */
-	struct page *kept;                       /* own: its mid blocks and whales */
-	uint8_t grown[SMALL_CLASSES];            /* own: fresh pages taken, up to 255 */
-	uint8_t node;                            /* const: the node of its memory */
-	uint8_t place;                           /* own: where its spans and whales come from now */
-	bool first_class;                        /* const */
-	bool unregistered;                       /* own: its thread's end would go unnoticed */
-	bool leaving;                            /* own: keep nothing from here on */
-	uint32_t index;                          /* const: names the heap on the stack */
+	struct page_queue queue[SMALL_CLASSES]; /* own: other pages with room, oldest first */
+	uintptr_t caller;             /* own: where the program asks for the block in hand */
+	size_t fresh_bytes;           /* own: of spans taken that were not resident */
+	size_t partial_bytes;         /* own: bytes of those pages */
+	struct stash stash[STASHES];  /* own: by address of the receiving heap */
+	unsigned stash_credit;        /* own: blocks that may still be stashed */
+	struct block *pending;        /* own: taken from an inbox, not yet freed */
+	struct page *full;            /* own: full pages of a first-class heap */
+	struct page *kept;            /* own: its mid blocks and whales */
+	uint8_t grown[SMALL_CLASSES]; /* own: fresh pages taken, up to 255 */
+	uint8_t node;                 /* const: the node of its memory */
+	uint8_t place;                /* own: where its spans and whales come from now */
+	bool first_class;             /* const */
+	bool unregistered;            /* own: its thread's end would go unnoticed */
+	bool leaving;                 /* own: keep nothing from here on */
+	uint32_t index;               /* const: names the heap on the stack */
 	counter64 x_sent_bytes, x_sent_blocks;   /* own writes, any reads relaxed: ever sent */
 	counter64 x_freed_bytes, x_freed_blocks; /* own writes, any reads relaxed: ever drained */
 	counter64 x_batches;                     /* own writes, any reads relaxed: ever sent */
@@ -115,6 +116,9 @@ extern struct orphans orphans;
 
 /* Frees a mid block: into the heap's cache, or to the pool. */
 void heap_free_mid(struct heap *h, struct page *page);
+
+/* Notes the site of a big block just taken, and that so many bytes of it are fresh. */
+void heap_site(struct heap *h, struct page *page, size_t fresh);
 
 /*
  * Empties the heap's cache of mid blocks; because it is full, or because the
