@@ -19,7 +19,7 @@ from tables import number, plot
 
 ROUNDS = 10
 # Options under which hakmem never gives anything back.
-OFF = {"HAKMEM_PURGE_BYTES": "1T", "HAKMEM_HELPER": "0"}
+OFF = {"HAKMEM_PURGE_BYTES": "1T", "HAKMEM_HELPER": "0", "HAKMEM_SITES": "0"}
 ON, AGAIN, NEVER = "on", "on again", "off"
 ONE_EACH = "one call per block"
 
