@@ -1,0 +1,129 @@
+/*
+ * Steady reuse costs nothing of the kernel: after a warm-up, blocks that are allocated, touched once
+ * in each page and freed again cause no page fault, no madvise and no other call for memory; with
+ * one block live, with sixteen, with several sizes at a time. Sixteen blocks of random sizes up to 32
+ * MiB swing by more than may stay resident: what they cost is bounded.
+ */
+#include "hakmem.h"
+#include "test.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { LIVE_MAX = 16 };
+
+#ifdef HAK_TINY
+enum { WHOLE_SIZES = 0 };
+#else
+enum { WHOLE_SIZES = 1 };
+#endif
+
+struct costs {
+	uint64_t faults, purge_calls, map_calls;
+};
+
+struct load {
+	const char *name;
+	size_t low, high; /* sizes of the blocks, or: */
+	const size_t *sizes;
+	size_t count; /* of sizes */
+	size_t live;  /* blocks at a time */
+	size_t warm_up, operations;
+	/* At most, by the operation: */
+	size_t faults, calls;
+};
+
+static char *live[LIVE_MAX];
+static uint64_t seed = 11;
+
+static struct costs costs_now(void)
+{
+	struct hak_stats stats;
+	struct rusage usage;
+
+	hak_stats(&stats, sizeof stats);
+	getrusage(RUSAGE_THREAD, &usage);
+	return (struct costs){(uint64_t)usage.ru_minflt, stats.purge_calls, stats.map_calls};
+}
+
+static size_t draw_size(const struct load *load)
+{
+	if (load->sizes)
+		return load->sizes[rng_next(&seed) % load->count];
+	return load->low + rng_next(&seed) % (load->high - load->low + 1);
+}
+
+static void operate(const struct load *load)
+{
+	size_t i = rng_next(&seed) % load->live, size = draw_size(load);
+
+	hak_free(live[i]);
+	live[i] = hak_malloc(size);
+	CHECK(live[i], "hak_malloc(%zu)", size);
+	for (size_t at = 0; at < size; at += 4096)
+		live[i][at] = 1;
+}
+
+static void check(const struct load *load, const char *how)
+{
+	struct costs before, after;
+
+	for (size_t n = load->warm_up; n > 0; n--)
+		operate(load);
+	before = costs_now();
+	for (size_t n = load->operations; n > 0; n--)
+		operate(load);
+	after = costs_now();
+	for (size_t i = 0; i < LIVE_MAX; i++) {
+		hak_free(live[i]);
+		live[i] = NULL;
+	}
+	uint64_t faults = after.faults - before.faults,
+		 purge_calls = after.purge_calls - before.purge_calls,
+		 map_calls = after.map_calls - before.map_calls;
+	CHECK(faults <= load->faults * load->operations &&
+			purge_calls <= load->calls * load->operations && map_calls == 0,
+		"%s%s: %llu faults, %llu calls of madvise and %llu of mmap and its kin in %zu "
+		"operations",
+		load->name, how, (unsigned long long)faults, (unsigned long long)purge_calls,
+		(unsigned long long)map_calls, load->operations);
+}
+
+int main(void)
+{
+	static const size_t mixed[] = {64 * KIB, 64 * KIB, 64 * KIB, 256 * KIB, 256 * KIB, 2 * MIB};
+	static const struct load loads[] = {
+		{"64 KiB", 64 * KIB, 64 * KIB, NULL, 0, 1, 100, 5000, 0, 0},
+		{"256 KiB", 256 * KIB, 256 * KIB, NULL, 0, 1, 100, 2000, 0, 0},
+		{"2 MiB", 2 * MIB, 2 * MIB, NULL, 0, 1, 20, 1000, 0, 0},
+		{"64 KiB, 16 live", 64 * KIB, 64 * KIB, NULL, 0, 16, 500, 5000, 0, 0},
+		{"256 KiB, 16 live", 256 * KIB, 256 * KIB, NULL, 0, 16, 500, 5000, 0, 0},
+		{"2 MiB, 16 live", 2 * MIB, 2 * MIB, NULL, 0, 16, 200, 1000, 0, 0},
+		{"mixed, 8 live", 0, 0, mixed, sizeof mixed / sizeof *mixed, 8, 40000, 5000, 0, 0},
+	};
+	/* Of 4,200 pages by the operation. */
+	static const struct load swing = {
+		"1 to 32 MiB, 16 live", MIB, 32 * MIB, NULL, 0, 16, 400, 300, 1200, 2};
+
+	if (TEST_SANITIZED)
+		test_skip("the sanitizers have faults of their own");
+	costs_now();
+	for (size_t i = 0; i < sizeof loads / sizeof *loads; i++)
+		check(&loads[i], "");
+	/* The tiny build has regions of 64 MiB: such blocks are mappings of their own there. */
+	if (WHOLE_SIZES)
+		check(&swing, "");
+	CHECK(hak_option_set("purge_delay_ms", "10") == 0, "purge_delay_ms");
+	CHECK(hak_helper_start() == 0, "hak_helper_start");
+	for (size_t i = 0; i < sizeof loads / sizeof *loads; i++) {
+		struct load longer = loads[i];
+
+		if (longer.sizes)
+			continue; /* peaks that come seldom are not kept for ever */
+		/* What the last one left idle goes first; then for several ticks. */
+		usleep(100000);
+		longer.operations *= 20;
+		check(&longer, ", with the helper");
+	}
+	return 0;
+}
