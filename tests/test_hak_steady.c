@@ -31,6 +31,7 @@ struct load {
 	size_t warm_up, operations;
 	/* At most, by the operation: */
 	size_t faults, calls;
+	bool waves;
 };
 
 static char *live[LIVE_MAX];
@@ -53,10 +54,22 @@ static size_t draw_size(const struct load *load)
 	return load->low + rng_next(&seed) % (load->high - load->low + 1);
 }
 
-static void operate(const struct load *load)
+static void free_all(void)
 {
-	size_t i = rng_next(&seed) % load->live, size = draw_size(load);
+	for (size_t i = 0; i < LIVE_MAX; i++) {
+		hak_free(live[i]);
+		live[i] = NULL;
+	}
+}
 
+/* One block is replaced by chance; or all are freed when there are enough, and made again. */
+static void operate(const struct load *load, size_t n)
+{
+	size_t i = load->waves ? n % load->live : rng_next(&seed) % load->live;
+	size_t size = draw_size(load);
+
+	if (load->waves && i == 0)
+		free_all();
 	hak_free(live[i]);
 	live[i] = hak_malloc(size);
 	CHECK(live[i], "hak_malloc(%zu)", size);
@@ -69,15 +82,12 @@ static void check(const struct load *load, const char *how)
 	struct costs before, after;
 
 	for (size_t n = load->warm_up; n > 0; n--)
-		operate(load);
+		operate(load, n);
 	before = costs_now();
 	for (size_t n = load->operations; n > 0; n--)
-		operate(load);
+		operate(load, n);
 	after = costs_now();
-	for (size_t i = 0; i < LIVE_MAX; i++) {
-		hak_free(live[i]);
-		live[i] = NULL;
-	}
+	free_all();
 	uint64_t faults = after.faults - before.faults,
 		 purge_calls = after.purge_calls - before.purge_calls,
 		 map_calls = after.map_calls - before.map_calls;
@@ -93,17 +103,21 @@ int main(void)
 {
 	static const size_t mixed[] = {64 * KIB, 64 * KIB, 64 * KIB, 256 * KIB, 256 * KIB, 2 * MIB};
 	static const struct load loads[] = {
-		{"64 KiB", 64 * KIB, 64 * KIB, NULL, 0, 1, 100, 5000, 0, 0},
-		{"256 KiB", 256 * KIB, 256 * KIB, NULL, 0, 1, 100, 2000, 0, 0},
-		{"2 MiB", 2 * MIB, 2 * MIB, NULL, 0, 1, 20, 1000, 0, 0},
-		{"64 KiB, 16 live", 64 * KIB, 64 * KIB, NULL, 0, 16, 500, 5000, 0, 0},
-		{"256 KiB, 16 live", 256 * KIB, 256 * KIB, NULL, 0, 16, 500, 5000, 0, 0},
-		{"2 MiB, 16 live", 2 * MIB, 2 * MIB, NULL, 0, 16, 200, 1000, 0, 0},
-		{"mixed, 8 live", 0, 0, mixed, sizeof mixed / sizeof *mixed, 8, 40000, 5000, 0, 0},
+		{"64 KiB", 64 * KIB, 64 * KIB, NULL, 0, 1, 100, 5000, 0, 0, false},
+		{"256 KiB", 256 * KIB, 256 * KIB, NULL, 0, 1, 100, 2000, 0, 0, false},
+		{"2 MiB", 2 * MIB, 2 * MIB, NULL, 0, 1, 20, 1000, 0, 0, false},
+		{"64 KiB, 16 live", 64 * KIB, 64 * KIB, NULL, 0, 16, 500, 5000, 0, 0, false},
+		{"256 KiB, 16 live", 256 * KIB, 256 * KIB, NULL, 0, 16, 500, 5000, 0, 0, false},
+		{"2 MiB, 16 live", 2 * MIB, 2 * MIB, NULL, 0, 16, 200, 1000, 0, 0, false},
+		{"2 MiB, 8 live, in waves", 2 * MIB, 2 * MIB, NULL, 0, 8, 200, 2000, 0, 0, true},
+		{"64 KiB, 16 live, in waves", 64 * KIB, 64 * KIB, NULL, 0, 16, 500, 50000, 0, 0,
+			true},
+		{"mixed, 8 live", 0, 0, mixed, sizeof mixed / sizeof *mixed, 8, 40000, 5000, 0, 0,
+			false},
 	};
 	/* Of 4,200 pages by the operation. */
 	static const struct load swing = {
-		"1 to 32 MiB, 16 live", MIB, 32 * MIB, NULL, 0, 16, 400, 300, 1200, 2};
+		"1 to 32 MiB, 16 live", MIB, 32 * MIB, NULL, 0, 16, 400, 300, 1200, 2, false};
 
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers have faults of their own");
