@@ -180,6 +180,13 @@ struct hak_stats {
 	uint64_t whales;         /* live blocks of 2 MiB and more */
 	uint64_t whale_bytes;    /* their bytes */
 	uint64_t nodes;          /* NUMA nodes (or synthetic shards) in use */
+	uint64_t resident;       /* bytes in use or pooled that may be resident */
+	uint64_t fresh;          /* bytes handed out, ever, that were not: their pages fault */
+	uint64_t faults;         /* minor page faults of the whole process, ever */
+	uint64_t huge_regions;   /* regions of huge pages, ever */
+	uint64_t demotions;      /* such regions that hold plain pages since they served little */
+	uint64_t limit_soft;     /* the soft limit in force, in bytes; UINT64_MAX: none */
+	uint64_t limit_hard;     /* the hard one */
 };
 
 /* Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. */
@@ -209,8 +216,35 @@ struct hak_node_stats {
  */
 HAK_API int hak_node_stats(unsigned index, struct hak_node_stats *stats, size_t bytes);
 
+/* How soon blocks from one place in the program are wanted again after they were freed. */
+enum hak_site_class {
+	HAK_SITE_HOT,  /* kept until nobody has wanted them for the purge delay */
+	HAK_SITE_WARM, /* given back with the next tick of the helper thread */
+	HAK_SITE_COLD, /* given back as soon as a batch of them is full */
+};
+
 /*
- * All statistics, also by node and size class, as JSON; arguments and result
+ * What is known of one place that asks for blocks of 64 KiB and more. Counts are
+ * of blocks that came from or went to a node's pool, not of those a thread kept
+ * for itself meanwhile; two threads at the same time may count as one.
+ */
+struct hak_site_stats {
+	const void *address; /* the return address; NULL: all sites beyond the first 255 */
+	uint64_t allocs;     /* blocks taken */
+	uint64_t frees;      /* blocks given back */
+	uint64_t fresh;      /* bytes of those taken that were not resident */
+	uint32_t class_now;  /* enum hak_site_class */
+	int32_t score;       /* quick reuse counts up, late reuse down, between -8 and 8 */
+};
+
+/*
+ * Fills *stats with the index-th place seen, from 0; `bytes` is sizeof *stats.
+ * 0, or -1 with ENOENT when there are no more.
+ */
+HAK_API int hak_site_stats(unsigned index, struct hak_site_stats *stats, size_t bytes);
+
+/*
+ * All statistics, also by node, size class and site, as JSON; arguments and result
  * as snprintf. Does not allocate.
  */
 HAK_API int hak_stats_json(char *text, size_t bytes);

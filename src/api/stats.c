@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "policy/limit.h"
 #include "segments/map.h"
 #include "segments/trim.h"
 #include "tls/heap.h"
@@ -139,6 +140,10 @@ static void add_node(struct hak_stats *s, unsigned i, const struct walk *w)
 	s->reserved += load_rlx(&n->x_reserved);
 	s->spans_claimed += load_rlx(&n->x_spans_claimed);
 	s->spans_freed += load_rlx(&n->x_spans_freed);
+	s->resident += load_rlx(&n->x_resident);
+	s->fresh += load_rlx(&n->x_fresh);
+	s->huge_regions += load_rlx(&n->x_huge_regions);
+	s->demotions += load_rlx(&n->x_demotions);
 	s->whales += w->whales;
 	s->whale_bytes += w->whale_bytes;
 }
@@ -169,6 +174,9 @@ void stats_fill(struct hak_stats *s)
 	s->live_blocks += s->whales - queued_blocks;
 	s->metadata = load_rlx(&os_counters.x_metadata);
 	s->map_calls = load_rlx(&os_counters.x_map_calls);
+	s->faults = os_faults();
+	s->limit_soft = limit_soft();
+	s->limit_hard = limit_hard();
 	s->purge_calls = load_rlx(&os_counters.x_purge_calls);
 	s->purged = load_rlx(&os_counters.x_purged);
 }
@@ -181,11 +189,7 @@ void hak_stats(struct hak_stats *stats, size_t bytes)
 	memcpy(stats, &s, min_size(bytes, sizeof s));
 }
 
-/* Appends as snprintf does; *used grows beyond `bytes` when text is cut. */
-static void append(char *text, size_t bytes, size_t *used, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void append(char *text, size_t bytes, size_t *used, const char *format, ...)
+void text_append(char *text, size_t bytes, size_t *used, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -217,7 +221,14 @@ static void append(char *text, size_t bytes, size_t *used, const char *format, .
 	X(purged) \
 	X(map_calls) \
 	X(whales) \
-	X(whale_bytes)
+	X(whale_bytes) \
+	X(resident) \
+	X(fresh) \
+	X(faults) \
+	X(huge_regions) \
+	X(demotions) \
+	X(limit_soft) \
+	X(limit_hard)
 /* clang-format on */
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
@@ -227,7 +238,7 @@ static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 	const char *comma = "";
 	node_fill(&s, i);
 	walk_node(&w, i);
-	append(text, bytes, used,
+	text_append(text, bytes, used,
 		"%s\n    {\"node\": %ld, \"policy\": %lu, \"live\": %lu, \"cached\": %lu, "
 		"\"pooled\": %lu, \"mapped\": %lu, \"resident\": %lu, \"fallback\": %lu, "
 		"\"remote_sent\": %lu, \"remote_received\": %lu, \"bind_failures\": %lu, "
@@ -239,13 +250,13 @@ static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 		const struct usage *u = &w.class[c];
 		if (!u->pages)
 			continue;
-		append(text, bytes, used,
+		text_append(text, bytes, used,
 			"%s\n      {\"bytes\": %zu, \"pages\": %lu, \"blocks\": %lu, \"free\": "
 			"%lu}",
 			comma, class_bytes(c), u->pages, u->blocks, u->free_bytes);
 		comma = ",";
 	}
-	append(text, bytes, used, "]}");
+	text_append(text, bytes, used, "]}");
 }
 
 int hak_stats_json(char *text, size_t bytes)
@@ -253,15 +264,17 @@ int hak_stats_json(char *text, size_t bytes)
 	struct hak_stats s;
 	size_t used = 0;
 	stats_fill(&s);
-	append(text, bytes, &used, "{\n  \"version\": \"%s\"", HAK_VERSION_STRING);
-#define FIELD(name) append(text, bytes, &used, ",\n  \"" #name "\": %lu", s.name);
+	text_append(text, bytes, &used, "{\n  \"version\": \"%s\"", HAK_VERSION_STRING);
+#define FIELD(name) text_append(text, bytes, &used, ",\n  \"" #name "\": %lu", s.name);
 	FIELDS(FIELD)
 #undef FIELD
-	append(text, bytes, &used, ",\n  \"nodes\": [");
+	text_append(text, bytes, &used, ",\n  \"nodes\": [");
 	for (unsigned i = 0; i < topology_nodes(); i++)
 		if (node_in_use(i))
 			json_node(text, bytes, &used, i);
-	append(text, bytes, &used, "]\n}\n");
+	text_append(text, bytes, &used, "],\n  \"sites\": [");
+	sites_json(text, bytes, &used);
+	text_append(text, bytes, &used, "]\n}\n");
 	return (int)used;
 }
 
@@ -274,9 +287,9 @@ void stats_print(int fd)
 	size_t used = 0;
 	stats_fill(&s);
 #define LINE(label, format, ...)                                                                   \
-	append(text, sizeof text, &used, "  %-34s" format "\n", label, __VA_ARGS__)
+	text_append(text, sizeof text, &used, "  %-34s" format "\n", label, __VA_ARGS__)
 #define MB(n) ((double)(n) / (double)MIB)
-	append(text, sizeof text, &used, "hakmem %s\n", HAK_VERSION_STRING);
+	text_append(text, sizeof text, &used, "hakmem %s\n", HAK_VERSION_STRING);
 	LINE("in use by the program", "%10.1f MiB in %lu blocks", MB(s.live), s.live_blocks);
 	LINE("  of these, blocks of 2 MiB and more", "%8.1f MiB in %lu blocks", MB(s.whale_bytes),
 		s.whales);
@@ -287,6 +300,9 @@ void stats_print(int fd)
 	LINE("address space made accessible", "%10.1f MiB of %.0f MiB reserved", MB(s.mapped),
 		MB(s.reserved));
 	LINE("given back to the kernel", "%10.1f MiB in %lu calls", MB(s.purged), s.purge_calls);
+	LINE("handed out without being resident", "%10.1f MiB, %lu page faults in all", MB(s.fresh),
+		s.faults);
+	LINE("regions of huge pages", "%10lu, %lu made plain again", s.huge_regions, s.demotions);
 	LINE("spans taken from the pools", "%10lu, %lu given back", s.spans_claimed, s.spans_freed);
 	LINE("full or left pages let go", "%10lu, %lu taken over", s.pages_released, s.pages_taken);
 	LINE("blocks sent to other threads", "%10lu in %lu batches", s.remote_blocks,

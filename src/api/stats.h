@@ -17,4 +17,11 @@ void node_fill(struct hak_node_stats *s, unsigned shard);
 /* Of these, what descriptors and counters say without asking the kernel. */
 void stats_fill_node(struct hak_node_stats *s, unsigned shard);
 
+/* Appends as snprintf does; *used grows beyond `bytes` when text is cut. */
+void text_append(char *text, size_t bytes, size_t *used, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The elements of the array of sites. */
+void sites_json(char *text, size_t bytes, size_t *used);
+
 #endif

@@ -189,6 +189,12 @@ bool os_purge_ranges(const struct iovec *ranges, size_t count)
 	return true;
 }
 
+uint64_t os_faults(void)
+{
+	struct rusage usage;
+	return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_minflt : 0;
+}
+
 uint32_t os_now_ms(void)
 {
 	struct timespec t;

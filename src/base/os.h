@@ -73,6 +73,9 @@ bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes);
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
 
+/* Minor page faults of this process so far. */
+uint64_t os_faults(void);
+
 /* Milliseconds of a clock that only goes forward, and wraps; for slow paths. */
 uint32_t os_now_ms(void);
 
