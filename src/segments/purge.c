@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "numa/place.h"
+#include "policy/clock.h"
 #include "policy/limit.h"
 #include "segments/granule.h"
 #include "segments/map.h"
@@ -26,6 +27,9 @@
 /* Of one batch; and a word of slices adds at most so many runs. */
 #define RANGES_MAX 128
 #define RUNS_MAX (GRANULE_SLICES / 2)
+
+/* The bound in bytes is so much wider while there is a helper thread. */
+#define HELPED_TIMES 8
 
 /* Batches between two attempts that cannot take enough. */
 #define TRIM_BATCHES 4
@@ -244,11 +248,16 @@ static size_t purge_due(struct node *n)
 	return purge((unsigned)(n - nodes), (struct wanted){SIZE_MAX, SPLIT_NEVER, true});
 }
 
-/* The option's bytes, and a share of what the node has in use. */
+/*
+ * The option's bytes, and a share of what the node has in use. While the helper
+ * runs, age decides, and bytes are only the last resort: a program that frees
+ * and takes a lot all the time must not pay for page faults.
+ */
 static size_t pool_bound(const struct node *n)
 {
-	return load_rlx(&options.x_purge_bytes) +
-	       pool_in_use(n) / 100 * load_rlx(&options.x_purge_percent) +
+	bool helped = load_rlx(&clock_now.x_state) != CLOCK_STOPPED;
+	size_t bytes = load_rlx(&options.x_purge_bytes) * (helped ? HELPED_TIMES : 1);
+	return bytes + pool_in_use(n) / 100 * load_rlx(&options.x_purge_percent) +
 	       load_rlx(&n->x_purge_floor);
 }
 
@@ -260,7 +269,7 @@ static size_t pool_bound(const struct node *n)
 static void trim(unsigned node, size_t dirty, size_t bound)
 {
 	size_t batch = load_rlx(&options.x_batch_bytes);
-	size_t taken = pool_purge(node, dirty - bound + batch, SPLIT_NEVER);
+	size_t taken = pool_purge(node, max_size(dirty - bound, batch), SPLIT_NEVER);
 	size_t left = dirty - min_size(taken, dirty);
 	if (left / 2 > bound)
 		left -= min_size(pool_purge(node, left - bound, SPLIT_IDLE), left);

@@ -54,6 +54,8 @@ static void push_owned(struct heap *h, struct page *page, struct block *block)
  */
 static void keep_taken(struct heap *h, struct page *page)
 {
+	if (h->stash_credit)
+		spend_credit(h);
 	size_t bytes = h->partial_bytes + page_span_bytes(page);
 	if (h->leaving || page->node != h->node ||
 		bytes > load_rlx(&options.x_heap_partial_bytes)) {
@@ -61,9 +63,7 @@ static void keep_taken(struct heap *h, struct page *page)
 		return;
 	}
 	heap_enqueue(h, page);
-	if (h->stash_credit) {
-		spend_credit(h);
-	} else if (bytes > IDLE_PARTIAL_MAX) {
+	if (!h->stash_credit && bytes > IDLE_PARTIAL_MAX) {
 		struct page *oldest = h->queue[page->size_class].first;
 		heap_dequeue(h, oldest);
 		heap_let_go(h, oldest);

@@ -322,17 +322,6 @@ void heap_overflow_mid(struct heap *h)
 	h->mid_full = true;
 }
 
-/*
- * The thread frees without allocating, and may go idle any time: it keeps no
- * more current pages, whose blocks nobody else could give back.
- */
-void heap_settle(struct heap *h)
-{
-	for (unsigned c = 0; c < SMALL_CLASSES; c++)
-		heap_retire_current(h, c);
-	close_mid(h);
-}
-
 static void flush_pages(struct heap *h)
 {
 	for (unsigned c = 0; c < SMALL_CLASSES; c++) {
@@ -343,6 +332,16 @@ static void flush_pages(struct heap *h)
 			heap_let_go(h, page);
 		}
 	}
+}
+
+/*
+ * The thread frees without allocating, and may go idle any time: it keeps no
+ * more pages, whose free blocks nobody else could give back.
+ */
+void heap_settle(struct heap *h)
+{
+	flush_pages(h);
+	close_mid(h);
 }
 
 void heap_flush(struct heap *h)

@@ -127,7 +127,7 @@ void heap_site(struct heap *h, struct page *page, size_t fresh);
 void heap_flush_mid(struct heap *h);
 void heap_overflow_mid(struct heap *h);
 
-/* Lets go of the current pages and empties that cache. */
+/* Lets go of all pages and empties that cache. */
 void heap_settle(struct heap *h);
 
 /* Lets go of a page that is on no list. */
