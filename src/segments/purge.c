@@ -29,7 +29,7 @@
 #define RUNS_MAX (GRANULE_SLICES / 2)
 
 /* The bound in bytes is so much wider while there is a helper thread. */
-#define HELPED_TIMES 8
+#define HELPED_TIMES 4
 
 /* Batches between two attempts that cannot take enough. */
 #define TRIM_BATCHES 4
