@@ -96,21 +96,25 @@ unsigned os_cpu_node(unsigned *node)
 	return cpu;
 }
 
+/*
+ * Not by the C library's functions: those are cancellation points, and this is
+ * called inside malloc, which must not be one.
+ */
 bool os_read_file(const char *path, char *text, size_t bytes)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
 	size_t used = 0;
 	ssize_t n = 1;
 	while (n > 0 && used < bytes) {
-		n = read(fd, text + used, bytes - used);
+		n = syscall(SYS_read, fd, text + used, bytes - used);
 		if (n < 0 && errno == EINTR)
 			n = 1;
 		else if (n > 0)
 			used += (size_t)n;
 	}
-	close(fd);
+	syscall(SYS_close, fd);
 	if (n != 0 || used >= bytes)
 		return false;
 	text[used] = '\0';

@@ -20,8 +20,9 @@ _Atomic(uint32_t) x_thp_system;
 static bool allowed(size_t granule_bytes)
 {
 	char text[64];
-	if (os_huge_pages_denied() || !os_read_file(SYSTEM "enabled", text, sizeof text - 1) ||
-		strstr(text, "[never]"))
+	/* Regions of their own for huge pages would use up a limited address space. */
+	if (os_address_space_limit() != SIZE_MAX || os_huge_pages_denied() ||
+		!os_read_file(SYSTEM "enabled", text, sizeof text - 1) || strstr(text, "[never]"))
 		return false;
 	if (!os_read_file(SYSTEM "hpage_pmd_size", text, sizeof text - 1))
 		return false;

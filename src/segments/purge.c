@@ -193,10 +193,11 @@ static size_t take_slices(
 static size_t take_granules(
 	struct batch *b, const struct wanted *want, struct region *r, size_t word)
 {
-	size_t taken = 0;
-	while (taken < want->bytes && !b->failed) {
+	size_t taken = 0, bytes = min_size(want->bytes, GRANULE_SLICES * GRANULE_BYTES);
+	/* Once around at most: others may free granules as fast as they are purged. */
+	while (taken < bytes && !b->failed) {
 		size_t room = load_rlx(&options.x_batch_bytes) - b->bytes;
-		size_t most = max_size(min_size(room, want->bytes - taken) / GRANULE_BYTES, 1);
+		size_t most = max_size(min_size(room, bytes - taken) / GRANULE_BYTES, 1);
 		uint32_t mask = granules_claim_dirty(r, word, among(want, r, word), (unsigned)most);
 		if (!mask)
 			break;

@@ -30,6 +30,9 @@ struct region *_Atomic region_map[REGION_MAP_ENTRIES];
 #define ASK_LIMITS_BYTES (32 * MIB)
 #define CHUNK_SHARE 16 /* of the address space limit */
 
+/* A demoted region is filled up to here before another is reserved: address space is finite. */
+#define DEMOTED_GRANULES (REGION_GRANULES / 4)
+
 struct region *region_window(const void *p, unsigned node)
 {
 	struct region *_Atomic *entry = &region_map[(uintptr_t)p >> REGION_SHIFT];
@@ -80,7 +83,7 @@ static enum committed commit(struct region *r, size_t need)
 	uint32_t from = load_rlx(&r->x_committed), limit = load_rlx(&r->x_limit);
 	size_t step;
 	do {
-		if (from >= limit || load_rlx(&r->x_demoted))
+		if (from >= limit || (from >= DEMOTED_GRANULES && load_rlx(&r->x_demoted)))
 			return FULL;
 		need = min_size(need, limit - from);
 		step = max_size(from / COMMIT_SHARE, COMMIT_GRANULES_MIN);
