@@ -31,6 +31,9 @@
 /* The bound in bytes is so much wider while there is a helper thread. */
 #define HELPED_TIMES 4
 
+/* Huge pages are split where they would keep this share more than the bound. */
+#define SPLIT_SHARE 4
+
 /* Batches between two attempts that cannot take enough. */
 #define TRIM_BATCHES 4
 
@@ -263,8 +266,8 @@ static size_t pool_bound(const struct node *n)
 }
 
 /*
- * Huge pages are purged whole; when that leaves twice the bound, those in
- * regions that serve little are split. What stays is not looked at again before
+ * Huge pages are purged whole; when that leaves much more than the bound, those
+ * in regions that serve little are split. What stays is not looked at again before
  * a few more batches have been freed.
  */
 static void trim(unsigned node, size_t dirty, size_t bound)
@@ -272,7 +275,7 @@ static void trim(unsigned node, size_t dirty, size_t bound)
 	size_t batch = load_rlx(&options.x_batch_bytes);
 	size_t taken = pool_purge(node, max_size(dirty - bound, batch), SPLIT_NEVER);
 	size_t left = dirty - min_size(taken, dirty);
-	if (left / 2 > bound)
+	if (left > bound + bound / SPLIT_SHARE)
 		left -= min_size(pool_purge(node, left - bound, SPLIT_IDLE), left);
 	store_rlx(&nodes[node].x_trim_again, left > bound ? left + TRIM_BATCHES * batch : 0);
 }
