@@ -7,6 +7,8 @@
  *     hold MIB BYTES     that much in blocks of BYTES. Prints "held".
  *     cycle MIB          that much again and again, each time in blocks of another size and in
  *                        new threads. Prints "cycled".
+ *     swing MIB          that much in middle blocks, in big ones, and so on: what one kind leaves is of
+ *                        no use to the other. Prints "swung".
  *   -l  locks all memory, now and in the future    -u  goes on as another user
  *
  * Every block is written to, and what was written is checked before it is freed.
@@ -157,6 +159,15 @@ static void run_cycle(struct filler *fillers, size_t most)
 	printf("cycled\n");
 }
 
+static void run_swing(struct filler *fillers, size_t most)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		fill_all(fillers, i % 2 ? 3000000 : 200000, most / threads);
+		empty_all(fillers);
+	}
+	printf("swung\n");
+}
+
 static unsigned long number(const char *text)
 {
 	char *end;
@@ -204,8 +215,10 @@ int main(int argc, char **argv)
 		printf("held\n");
 	} else if (strcmp(argv[0], "cycle") == 0) {
 		run_cycle(fillers, number(argv[1]) * MIB);
+	} else if (strcmp(argv[0], "swing") == 0) {
+		run_swing(fillers, number(argv[1]) * MIB);
 	} else {
-		fprintf(stderr, "fill: %s: not limit, hold or cycle\n", argv[0]);
+		fprintf(stderr, "fill: %s: not limit, hold, cycle or swing\n", argv[0]);
 		return 2;
 	}
 	return 0;

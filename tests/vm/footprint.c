@@ -5,6 +5,7 @@
  *     start    8 threads, each with a few small blocks
  *     hold     8 threads, each with 512 KiB in blocks of many sizes
  *     sparse   8 threads, each with one in 16 left of 2 MiB in such blocks, and the rest freed
+ *     crowd    100 threads, each with 40 KiB in such blocks
  *   -k  first lets khugepaged, which gathers pages into huge ones, look at all memory SCANS times
  *
  * Prints what is resident besides files, and what of it lies in huge pages, in KiB.
@@ -23,7 +24,7 @@
 #define SCANS_PATH "/sys/kernel/mm/transparent_hugepage/khugepaged/full_scans"
 
 enum {
-	THREADS = 8,
+	THREADS_MAX = 100,
 	/* Smaller than a huge page: what a stack takes is not the allocator's doing. */
 	STACK_BYTES = 256 * 1024,
 	BLOCKS_MAX = 4096,
@@ -33,12 +34,17 @@ enum {
 
 struct stage {
 	const char *name;
+	unsigned threads;
 	size_t bytes; /* of each thread */
 	unsigned keep_one_in;
 };
 
 static const struct stage stages[] = {
-	{"start", 2048, 1}, {"hold", 512 * 1024, 1}, {"sparse", 2048 * 1024, 16}};
+	{"start", 8, 2048, 1},
+	{"hold", 8, 512 * 1024, 1},
+	{"sparse", 8, 2048 * 1024, 16},
+	{"crowd", 100, 40 * 1024, 1},
+};
 static pthread_barrier_t reached, measured;
 
 static void die(const char *what)
@@ -123,15 +129,15 @@ static void wait_for_scans(unsigned long scans)
 
 static void run(const struct stage *stage, unsigned long scans)
 {
-	pthread_t thread[THREADS];
+	pthread_t thread[THREADS_MAX];
 	pthread_attr_t attributes;
 	char text[4096];
 
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_barrier_init(&reached, NULL, THREADS + 1);
-	pthread_barrier_init(&measured, NULL, THREADS + 1);
-	for (int i = 0; i < THREADS; i++) {
+	pthread_barrier_init(&reached, NULL, stage->threads + 1);
+	pthread_barrier_init(&measured, NULL, stage->threads + 1);
+	for (unsigned i = 0; i < stage->threads; i++) {
 		errno = pthread_create(&thread[i], &attributes, thread_body, (void *)stage);
 		if (errno)
 			die("pthread_create");
@@ -141,7 +147,7 @@ static void run(const struct stage *stage, unsigned long scans)
 		wait_for_scans(scans);
 	read_text("/proc/self/smaps_rollup", text, sizeof(text));
 	pthread_barrier_wait(&measured);
-	for (int i = 0; i < THREADS; i++)
+	for (unsigned i = 0; i < stage->threads; i++)
 		pthread_join(thread[i], NULL);
 	printf("%lu %lu\n", field(text, "\nAnonymous:"), field(text, "\nAnonHugePages:"));
 }
