@@ -37,6 +37,12 @@
 /* Batches between two attempts that cannot take enough. */
 #define TRIM_BATCHES 4
 
+/*
+ * Memory that the program has locked cannot be purged. When so many batches of it
+ * were met, and more than could be purged, a purge ends: all of it may be locked.
+ */
+#define KEPT_BATCHES 2
+
 /* Slices of one granule; small, because a batch lies on the stack of whoever frees. */
 struct won {
 	uint32_t granule; /* its address in granules */
@@ -47,6 +53,7 @@ struct batch {
 	unsigned node;
 	bool failed;
 	size_t count, bytes, runs;
+	size_t kept, purged; /* bytes of the batches before that stayed and went */
 	struct won won[RANGES_MAX];
 };
 
@@ -101,17 +108,22 @@ static size_t add_run(struct iovec *ranges, size_t count, char *start, size_t by
 	return count + 1;
 }
 
-/* The batch was gathered downwards; its runs are wanted upwards, so that they meet. */
-static bool batch_purge(const struct batch *b)
+static size_t won_bytes(const struct won *w)
+{
+	return (size_t)__builtin_popcount(w->mask) * SLICE_BYTES;
+}
+
+/* They were gathered downwards; their runs are wanted upwards, so that they meet. */
+static bool won_purge(const struct won *won, size_t n)
 {
 	struct iovec ranges[RANGES_MAX];
 	size_t count = 0;
-	for (size_t i = b->count; i-- > 0;) {
-		for (uint32_t left = b->won[i].mask; left;) {
+	for (size_t i = n; i-- > 0;) {
+		for (uint32_t left = won[i].mask; left;) {
 			unsigned first = (unsigned)__builtin_ctz(left);
 			uint32_t rest = ~(left >> first);
 			unsigned length = rest ? (unsigned)__builtin_ctz(rest) : GRANULE_SLICES;
-			count = add_run(ranges, count, won_start(&b->won[i]) + first * SLICE_BYTES,
+			count = add_run(ranges, count, won_start(&won[i]) + first * SLICE_BYTES,
 				length * SLICE_BYTES);
 			left &= (uint32_t) ~((((uint64_t)1 << length) - 1) << first);
 		}
@@ -132,7 +144,22 @@ static void won_publish(const struct won *w, bool dirty)
 static void batch_publish(const struct batch *b)
 {
 	for (size_t i = 0; i < b->count; i++)
-		won_publish(&b->won[i], b->failed);
+		won_publish(&b->won[i], false);
+}
+
+/* Some of it could not be purged: one by one, so that the rest is. */
+static void batch_retry(struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct won *w = &b->won[i];
+		bool clean = b->count > 1 && won_purge(w, 1);
+		if (clean)
+			sub_rlx(&nodes[b->node].x_resident, won_bytes(w));
+		*(clean ? &b->purged : &b->kept) += won_bytes(w);
+		won_publish(w, !clean);
+	}
+	b->failed =
+		b->kept > b->purged && b->kept >= KEPT_BATCHES * load_rlx(&options.x_batch_bytes);
 }
 
 static void batch_flush(struct batch *b)
@@ -141,11 +168,14 @@ static void batch_flush(struct batch *b)
 		return;
 	if (PLANT_PURGE_ORDER)
 		batch_publish(b);
-	b->failed = !batch_purge(b);
-	if (!b->failed)
+	if (won_purge(b->won, b->count)) {
 		sub_rlx(&nodes[b->node].x_resident, b->bytes);
-	if (!PLANT_PURGE_ORDER)
-		batch_publish(b);
+		b->purged += b->bytes;
+		if (!PLANT_PURGE_ORDER)
+			batch_publish(b);
+	} else if (!PLANT_PURGE_ORDER) {
+		batch_retry(b);
+	}
 	b->count = b->bytes = b->runs = 0;
 }
 
@@ -153,7 +183,7 @@ static void batch_add(struct batch *b, struct region *r, size_t granule, uint32_
 {
 	uint32_t number = (uint32_t)((r->base >> GRANULE_SHIFT) + granule);
 	b->won[b->count++] = (struct won){number, mask};
-	b->bytes += (size_t)__builtin_popcount(mask) * SLICE_BYTES;
+	b->bytes += won_bytes(&b->won[b->count - 1]);
 	b->runs += (size_t)__builtin_popcount(mask & ~(mask << 1));
 	if (b->bytes >= load_rlx(&options.x_batch_bytes) ||
 		b->runs + RUNS_MAX > load_rlx(&options.x_batch_ranges))
@@ -196,14 +226,16 @@ static size_t take_slices(
 static size_t take_granules(
 	struct batch *b, const struct wanted *want, struct region *r, size_t word)
 {
-	size_t taken = 0, bytes = min_size(want->bytes, GRANULE_SLICES * GRANULE_BYTES);
-	/* Once around at most: others may free granules as fast as they are purged. */
-	while (taken < bytes && !b->failed) {
+	size_t taken = 0;
+	/* Each once: others may free granules as fast as they are purged; some may be locked. */
+	uint32_t untried = among(want, r, word);
+	while (taken < want->bytes && !b->failed) {
 		size_t room = load_rlx(&options.x_batch_bytes) - b->bytes;
-		size_t most = max_size(min_size(room, bytes - taken) / GRANULE_BYTES, 1);
-		uint32_t mask = granules_claim_dirty(r, word, among(want, r, word), (unsigned)most);
+		size_t most = max_size(min_size(room, want->bytes - taken) / GRANULE_BYTES, 1);
+		uint32_t mask = granules_claim_dirty(r, word, untried, (unsigned)most);
 		if (!mask)
 			break;
+		untried &= ~mask;
 		for (; mask; mask &= ~((uint32_t)1 << last_bit(mask))) {
 			batch_add(
 				b, r, word * GRANULE_SLICES + last_bit(mask), (uint32_t)SLICES_ALL);
@@ -228,7 +260,6 @@ static void purge_region(struct batch *b, struct wanted *want, struct region *r)
 static size_t purge(unsigned node, struct wanted want)
 {
 	struct batch b = {.node = node};
-	size_t bytes = want.bytes;
 	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
 		struct region *r = load_acq(&nodes[node].x_regions[kind]);     /* [R1] */
 		for (; r && want.bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1] */
@@ -237,7 +268,7 @@ static size_t purge(unsigned node, struct wanted want)
 	batch_flush(&b);
 	/* Where purging fails, it is not tried again until much more has been freed. */
 	store_rlx(&nodes[node].x_purge_floor, b.failed ? load_rlx(&nodes[node].x_dirty_bytes) : 0);
-	return b.failed ? 0 : bytes - want.bytes;
+	return b.failed ? 0 : b.purged;
 }
 
 size_t pool_purge(unsigned node, size_t bytes, enum split split)
@@ -259,7 +290,8 @@ static size_t purge_due(struct node *n)
  */
 static size_t pool_bound(const struct node *n)
 {
-	bool helped = load_rlx(&clock_now.x_state) != CLOCK_STOPPED;
+	uint32_t state = load_rlx(&clock_now.x_state);
+	bool helped = state == CLOCK_ASLEEP || state == CLOCK_TICKING;
 	size_t bytes = load_rlx(&options.x_purge_bytes) * (helped ? HELPED_TIMES : 1);
 	return bytes + pool_in_use(n) / 100 * load_rlx(&options.x_purge_percent) +
 	       load_rlx(&n->x_purge_floor);
