@@ -60,10 +60,11 @@ static struct page *describe(
 	return page;
 }
 
-static struct page *map_whale(unsigned node, size_t bytes, size_t align)
+/* `more`: bytes that may become resident beside what is. */
+static struct page *map_whale(unsigned node, size_t bytes, size_t align, size_t more)
 {
 	char *start =
-		pool_may_grow(bytes) ? os_map_aligned(bytes, max_size(align, GRANULE_BYTES)) : NULL;
+		pool_may_grow(more) ? os_map_aligned(bytes, max_size(align, GRANULE_BYTES)) : NULL;
 	if (!start)
 		return NULL;
 	if ((uintptr_t)start + bytes > (uintptr_t)1 << USER_ADDRESS_BITS) {
@@ -105,7 +106,7 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 			return describe(map_region(start), start, bytes, node, OWNER_WHALE);
 	}
 	*zero = true;
-	struct page *page = map_whale(node, bytes, align);
+	struct page *page = map_whale(node, bytes, align, bytes);
 	if (!page)
 		errno = ENOMEM; /* whatever the kernel called it */
 	return page;
@@ -186,7 +187,8 @@ static struct page *move_granules(struct page *page, struct page *to)
 /* The pages go to a mapping of their own, where later growth is cheap. */
 static struct page *move(struct page *page, size_t bytes)
 {
-	struct page *to = map_whale(page->node, bytes, GRANULE_BYTES);
+	struct page *to =
+		map_whale(page->node, bytes, GRANULE_BYTES, bytes - load_rlx(&page->x_bytes));
 	if (!to)
 		return NULL;
 	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;

@@ -184,8 +184,13 @@ void helper_resume(void)
 
 static void *run(void *unused)
 {
+	struct sched_param none = {0};
+	int policy = sched_getscheduler(0);
 	(void)unused;
 	prctl(PR_SET_NAME, "hakmem");
+	/* What comes from a thread of a real-time program must not go before its others. */
+	if (policy == SCHED_FIFO || policy == SCHED_RR)
+		sched_setscheduler(0, SCHED_OTHER, &none);
 	while (load_rlx(&clock_now.x_state) != CLOCK_ENDED) {
 		if (!guarded_tick())
 			sleep_until_poked();
