@@ -25,6 +25,7 @@ T_CXX := $(notdir $(basename $(wildcard tests/test_libc_*.cc)))
 T_SH := $(wildcard tests/test_libc_*.sh)
 T_META := $(wildcard tests/test_meta_*.sh)
 T_UNIT := $(filter-out test_api_% test_hak_% test_libc_%,$(notdir $(basename $(wildcard tests/test_*.c))))
+comma := ,
 T_LIBS := $(patsubst tests/%.c,$(T)/lib/%.so,$(wildcard tests/lib_*.c)) $(T)/lib/lib_tls_static.so
 T_PROGS := $(patsubst tests/%.c,$(T)/prog/%,$(wildcard tests/prog_*.c))
 T_LINKED := $(B)/tests/linked
@@ -54,6 +55,11 @@ $(B)/tests/unit/%: tests/%.c $(AOBJ)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  TEST  $@")
 	$(Q)$(CC) $(CFLAGS) -Itests -Isrc -MMD -MP -MF $@.d -o $@ $< $(AOBJ) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl
+
+# Its own versions of the calls that the archive makes; a sanitizer has others.
+ifeq ($(SANITIZED),)
+$(B)/tests/unit/test_base_faults: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,mmap munmap mprotect mremap madvise syscall)
+endif
 
 $(T)/%.o: tests/%.c
 	@mkdir -p $(@D)

@@ -55,7 +55,13 @@ static void *map(void *hint, size_t bytes, int prot)
 bool os_unmap(void *start, size_t bytes)
 {
 	count_map_call();
-	return munmap(start, bytes) == 0;
+	if (munmap(start, bytes) == 0)
+		return true;
+	/* The kernel may have no room to split a mapping: then at least no memory stays there. */
+	int failed = errno;
+	madvise(start, bytes, MADV_DONTNEED);
+	errno = failed;
+	return false;
 }
 
 void *os_map(size_t bytes)

@@ -28,7 +28,8 @@ void *os_map(size_t bytes);
 /* Address space without access, aligned to a power of two. */
 void *os_reserve(size_t bytes, size_t align);
 
-/* Readable and writable zeroed memory, aligned; os_unmap gives it back. */
+/* Readable and writable zeroed memory, aligned; os_unmap gives it back: the pages even where
+ * the kernel refuses to take the addresses (false). */
 void *os_map_aligned(size_t bytes, size_t align);
 bool os_unmap(void *start, size_t bytes);
 
