@@ -60,6 +60,7 @@ enum { IDLE, WANTED, STOPPED, STATES };
 static struct lane lanes[THREADS_MAX + 1]; /* one is main's */
 static struct block *_Atomic mailbox[SLOTS];
 static _Atomic uint32_t stop_state; /* futex word */
+static _Atomic int stop_tid;
 static _Atomic uintptr_t stop_pc;
 static _Atomic int stop_lane;              /* the one that is stopped, else -1 */
 static _Atomic uint64_t goal[THREADS_MAX]; /* operations at which a lane may rest */
@@ -100,7 +101,8 @@ static void on_stop(int sig, siginfo_t *info, void *context)
 
 	(void)sig;
 	(void)info;
-	if (state % STATES != WANTED)
+	/* A signal of an earlier stop may come late, and is not for this one. */
+	if (state % STATES != WANTED || atomic_load(&stop_tid) != gettid())
 		return;
 	atomic_store(&stop_pc, (uintptr_t)c->uc_mcontext.gregs[REG_RIP]);
 	if (atomic_compare_exchange_strong(&stop_state, &state, state + 1))
@@ -317,6 +319,7 @@ static bool stop(unsigned lane)
 
 	if (tid == 0)
 		return false;
+	atomic_store(&stop_tid, tid);
 	atomic_store(&stop_state, wanted);
 	if (syscall(SYS_tgkill, getpid(), tid, SIGUSR1) == 0)
 		while (atomic_load(&stop_state) == wanted && now_ms() < limit)
