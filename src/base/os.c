@@ -4,6 +4,7 @@
 #include "base/os.h"
 
 #include "base/check.h"
+#include "base/options.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -142,13 +143,28 @@ static void show_purge(char *start, size_t bytes)
 		start[i] = 0;
 }
 
+static _Atomic(bool) x_lazily; /* any: relaxed; false to true once, before the first such call */
+
+bool os_purged_lazily(void)
+{
+	return load_rlx(&x_lazily);
+}
+
+static int purge_advice(void)
+{
+	if (likely(!load_rlx(&options.x_purge_lazily)))
+		return MADV_DONTNEED;
+	store_rlx(&x_lazily, true);
+	return MADV_FREE;
+}
+
 bool os_purge(void *start, size_t bytes)
 {
 	show_purge(start, bytes);
 	add_rlx(&os_counters.x_purge_calls, 1);
 	int r = -1;
 	for (unsigned tries = 0; r != 0 && tries < PURGE_TRIES; tries++) {
-		r = madvise(start, bytes, MADV_DONTNEED);
+		r = madvise(start, bytes, purge_advice());
 		if (r != 0 && errno != EAGAIN)
 			break;
 	}
@@ -169,7 +185,7 @@ static ssize_t purge_vector(const struct iovec *vector, size_t count)
 		return -1;
 	add_rlx(&os_counters.x_purge_calls, 1);
 	ssize_t done =
-		syscall(SYS_process_madvise, PIDFD_SELF_THREAD, vector, count, MADV_DONTNEED, 0);
+		syscall(SYS_process_madvise, PIDFD_SELF_THREAD, vector, count, purge_advice(), 0);
 	if (done < 0 && errno != EAGAIN && errno != EINTR)
 		store_rlx(&x_unknown, true);
 	return done;

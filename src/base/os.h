@@ -36,8 +36,13 @@ bool os_unmap(void *start, size_t bytes);
 /* Makes part of a reservation readable and writable. */
 bool os_commit(void *start, size_t bytes);
 
-/* Gives pages back to the kernel; they read as zero afterwards. */
+/*
+ * Gives pages back to the kernel, at once or (option purge_lazily) when it wants
+ * them. They read as zero afterwards, unless os_purged_lazily: then some that were
+ * given back may read as before. Whoever got purged memory by an acquire sees it.
+ */
 bool os_purge(void *start, size_t bytes);
+bool os_purged_lazily(void);
 
 /*
  * The same for up to 1024 ranges, with one system call where the kernel can.

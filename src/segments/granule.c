@@ -13,6 +13,7 @@
  */
 #include "segments/granule.h"
 
+#include "base/os.h"
 #include "policy/clock.h"
 #include "segments/map.h"
 #include "segments/purge.h"
@@ -88,7 +89,7 @@ static bool claim_run(struct region *r, size_t from, size_t count, bool *zero)
 				 (*found == mask ? part : (size_t)__builtin_popcount(*found));
 	}
 	pool_claimed(r->node, bytes, count * GRANULE_BYTES - bytes);
-	*zero = bytes == 0;
+	*zero = bytes == 0 && !os_purged_lazily();
 	return true;
 }
 

@@ -14,6 +14,7 @@
 #include "segments/span.h"
 
 #include "base/check.h"
+#include "base/os.h"
 #include "policy/clock.h"
 #include "segments/map.h"
 #include "segments/purge.h"
@@ -84,7 +85,7 @@ static struct page *claim_in_granule(
 			continue;
 		sub_rlx(&r->x_room, q->slices);
 		unsigned dirty = (unsigned)__builtin_popcountl((word >> SLICES_DIRTY_SHIFT) & mask);
-		*zero = !dirty;
+		*zero = !dirty && !os_purged_lazily();
 		pool_claimed(r->node, dirty * SLICE_BYTES, (q->slices - dirty) * SLICE_BYTES);
 		size_t index = g * GRANULE_SLICES + first;
 		struct page *page = &r->pages[index];

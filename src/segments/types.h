@@ -22,7 +22,8 @@
  *  I5  A page that is let go with an eighth of its room free has its bit in the
  *      partial map. A set bit is a hint and may be stale; the page itself is
  *      won by CAS on x_owner.
- *  I6  A slice in the pool without its dirty bit reads as zero.
+ *  I6  A slice in the pool without its dirty bit reads as zero, unless some memory
+ *      was ever given back lazily (os_purged_lazily).
  *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
  *  I8  Descriptors, regions and heaps are type-stable: never unmapped, never
  *      reused as anything else.
