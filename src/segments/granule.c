@@ -197,6 +197,10 @@ char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, b
 		start = claim_any(node, kind, count, align, zero);
 		if (!start && (kind & REGION_HUGE))
 			start = claim_any(node, kind ^ REGION_HUGE, count, align, zero);
+		if (start && pool_has_overgrown()) {
+			granules_free(start, count, true, SITE_HOT);
+			start = NULL;
+		}
 	}
 	if (!start)
 		errno = ENOMEM;

@@ -367,6 +367,11 @@ bool pool_may_grow(size_t bytes)
 	return likely(!limit_exists()) || grow_limited(bytes);
 }
 
+bool pool_has_overgrown(void)
+{
+	return unlikely(limit_exists()) && resident() > limit_hard();
+}
+
 bool pool_is_idle(unsigned node)
 {
 	struct node *n = &nodes[node];

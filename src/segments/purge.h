@@ -44,6 +44,12 @@ void pool_classify(struct region *r, size_t word, uint32_t mask, enum site_class
 bool pool_may_grow(size_t bytes);
 
 /*
+ * Has the hard limit been passed by several who grew at the same time? Asked by
+ * each of them after it has counted what it took; who hears yes gives it back.
+ */
+bool pool_has_overgrown(void);
+
+/*
  * Whoever claims slices says here how many bytes of them were dirty and clean:
  * to hand them out, or to purge them.
  */

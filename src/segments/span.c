@@ -168,6 +168,11 @@ struct page *span_claim(
 		page = claim_any(node, kind, &q, zero);
 		if (!page)
 			page = claim_any(node, kind ^ REGION_HUGE, &q, zero);
+		if (page && pool_has_overgrown()) {
+			page->site = 0;
+			span_free(page);
+			page = NULL;
+		}
 	}
 	if (!page) {
 		errno = ENOMEM;

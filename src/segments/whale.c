@@ -107,6 +107,10 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 	}
 	*zero = true;
 	struct page *page = map_whale(node, bytes, align, bytes);
+	if (page && pool_has_overgrown()) {
+		whale_free(page);
+		page = NULL;
+	}
 	if (!page)
 		errno = ENOMEM; /* whatever the kernel called it */
 	return page;

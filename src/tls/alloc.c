@@ -63,7 +63,7 @@ static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero, void 
 		h = placed(h, size, align);
 	h->caller = (uintptr_t)caller;
 	void *block = alloc_from(h, size, align, zero);
-	if (unlikely(!block)) {
+	if (unlikely(!block) && size <= SIZE_LIMIT) {
 		/* What the heap itself holds back may be what is missing. */
 		heap_flush(h);
 		if (limit_exists())
