@@ -14,6 +14,15 @@
 
 static char text[1 << 20], part[1 << 20];
 
+/* The kernel may count one more between two calls. */
+static void same_faults(void)
+{
+	size_t at = (size_t)(strstr(text, "\"faults\": ") - text) + strlen("\"faults\": ");
+
+	for (; text[at] >= '0' && text[at] <= '9' && part[at]; at++)
+		part[at] = text[at];
+}
+
 static void check_as_snprintf(void)
 {
 	int length, again;
@@ -32,6 +41,7 @@ static void check_as_snprintf(void)
 		memset(part, 0x7f, sizeof part);
 		CHECK(hak_stats_json(part, room) == length, "with room for %zu", room);
 		CHECK(strlen(part) == room - 1, "%zu bytes in room for %zu", strlen(part), room);
+		same_faults();
 		CHECK(strncmp(part, text, room - 1) == 0, "room for %zu changes the text", room);
 		CHECK(part[room] == 0x7f, "written beyond room for %zu", room);
 	}

@@ -77,7 +77,7 @@ static void operate(const struct load *load, size_t n)
 		live[i][at] = 1;
 }
 
-static void check(const struct load *load, const char *how)
+static bool is_free(const struct load *load, const char *how, bool last)
 {
 	struct costs before, after;
 
@@ -91,12 +91,21 @@ static void check(const struct load *load, const char *how)
 	uint64_t faults = after.faults - before.faults,
 		 purge_calls = after.purge_calls - before.purge_calls,
 		 map_calls = after.map_calls - before.map_calls;
-	CHECK(faults <= load->faults * load->operations &&
-			purge_calls <= load->calls * load->operations && map_calls == 0,
+	bool ok = faults <= load->faults * load->operations &&
+		  purge_calls <= load->calls * load->operations && map_calls == 0;
+	CHECK(ok || !last,
 		"%s%s: %llu faults, %llu calls of madvise and %llu of mmap and its kin in %zu "
 		"operations",
 		load->name, how, (unsigned long long)faults, (unsigned long long)purge_calls,
 		(unsigned long long)map_calls, load->operations);
+	return ok;
+}
+
+/* A program that does not get to run for longer than the purge delay has idle memory: tried again. */
+static void check(const struct load *load, const char *how, unsigned tries)
+{
+	while (!is_free(load, how, tries == 1))
+		tries--;
 }
 
 int main(void)
@@ -123,10 +132,10 @@ int main(void)
 		test_skip("the sanitizers have faults of their own");
 	costs_now();
 	for (size_t i = 0; i < sizeof loads / sizeof *loads; i++)
-		check(&loads[i], "");
+		check(&loads[i], "", 1);
 	/* The tiny build has regions of 64 MiB: such blocks are mappings of their own there. */
 	if (WHOLE_SIZES)
-		check(&swing, "");
+		check(&swing, "", 1);
 	CHECK(hak_option_set("purge_delay_ms", "10") == 0, "purge_delay_ms");
 	CHECK(hak_helper_start() == 0, "hak_helper_start");
 	for (size_t i = 0; i < sizeof loads / sizeof *loads; i++) {
@@ -137,7 +146,7 @@ int main(void)
 		/* What the last one left idle goes first; then for several ticks. */
 		usleep(100000);
 		longer.operations *= 20;
-		check(&longer, ", with the helper");
+		check(&longer, ", with the helper", 8);
 	}
 	return 0;
 }

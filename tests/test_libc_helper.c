@@ -232,6 +232,7 @@ static void wait_for_child(const char *what, pid_t pid)
 /* Each generation is forked while its parent's helper has something to do. */
 static void check_forks(void *depth)
 {
+	unsigned left = *(const unsigned *)depth;
 	pthread_t thread;
 	pid_t pid;
 
@@ -241,10 +242,11 @@ static void check_forks(void *depth)
 	start_threads(&thread, 1);
 	expect_tasks("in a forked child, one pthread_create", 3, 1);
 	make_idle();
-	if (depth) {
+	if (left > 0) {
 		pid = fork();
 		if (pid == 0) {
-			check_forks((char *)depth - 1);
+			left--;
+			check_forks(&left);
 			_exit(0);
 		}
 		wait_for_child("a forked child", pid);
@@ -383,6 +385,8 @@ static void run_with(const char *self, const char *mode, const char *option, con
 
 int main(int argc, char **argv)
 {
+	unsigned forks = 3;
+
 	api_begin();
 	if (argc > 1) {
 		strcmp(argv[1], "off") == 0 ? check_off() : check_quiet();
@@ -392,7 +396,7 @@ int main(int argc, char **argv)
 	run("threads", check_threads, NULL);
 	run("thrd_create", check_c11, NULL);
 	run("a failed pthread_create", check_failed_create, NULL);
-	run("forks", check_forks, (char *)0 + 3);
+	run("forks", check_forks, &forks);
 	run_to_exit("main ends first", check_main_ends);
 	run_to_exit("main ends, then a thread is made", check_main_ends_early);
 	run_with(argv[0], "off", "HAKMEM_HELPER", "0");
