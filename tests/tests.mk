@@ -115,7 +115,7 @@ T_NOT_SAN := $(notdir $(basename $(shell grep -l 'test_skip."the sanitizers' tes
 group_hak = --group $(1)-$(2)/hak --timeout 240 --env "$(SAN_ENV)" \
 	$(patsubst %,build/$(1)-$(2)/tests/hak/%,$(filter-out $(if $(filter asan tsan%,$(2)),$(T_NOT_SAN)),$(T_API) $(T_HAK)))
 group_unit = $(if $(T_UNIT),--group $(1)-$(2)/unit --timeout 120 --env "$(SAN_ENV)" \
-	$(patsubst %,build/$(1)-$(2)/tests/unit/%,$(T_UNIT)))
+	$(patsubst %,build/$(1)-$(2)/tests/unit/%,$(filter-out $(if $(filter asan tsan% ubsan,$(2)),$(T_NOT_SAN)),$(T_UNIT))))
 group_stress = $(if $(T_STRESS),--group $(1)-$(2)/stress --timeout 240 --env "$(SAN_ENV)" \
 	--args "--seconds $(3) --threads 4 --seed $(SEED)" \
 	$(patsubst %,build/$(1)-$(2)/stress/%,$(T_STRESS)))
