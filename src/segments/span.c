@@ -169,6 +169,7 @@ struct page *span_claim(
 		if (!page)
 			page = claim_any(node, kind ^ REGION_HUGE, &q, zero);
 		if (page && pool_has_overgrown()) {
+			add_rlx(&nodes[node].x_spans_claimed, 1);
 			page->site = 0;
 			span_free(page);
 			page = NULL;
