@@ -229,12 +229,13 @@ enum hak_site_class {
  * for itself meanwhile; two threads at the same time may count as one.
  */
 struct hak_site_stats {
-	const void *address; /* the return address; NULL: all sites beyond the first 255 */
-	uint64_t allocs;     /* blocks taken */
-	uint64_t frees;      /* blocks given back */
-	uint64_t fresh;      /* bytes of those taken that were not resident */
-	uint32_t class_now;  /* enum hak_site_class */
-	int32_t score;       /* quick reuse counts up, late reuse down, between -8 and 8 */
+	const void *
+		address; /* the return address; NULL: first-class heaps, and sites beyond the first 255 */
+	uint64_t allocs;    /* blocks taken */
+	uint64_t frees;     /* blocks given back */
+	uint64_t fresh;     /* bytes of those taken that were not resident */
+	uint32_t class_now; /* enum hak_site_class */
+	int32_t score;      /* quick reuse counts up, late reuse down, between -8 and 8 */
 };
 
 /*

@@ -23,6 +23,8 @@ struct site sites[SITES];
 static unsigned find(uintptr_t caller)
 {
 	uint64_t hash = (uint64_t)caller * 0x9e3779b97f4a7c15u >> 32;
+	if (!caller)
+		return 0; /* nobody said: first-class heaps */
 	for (unsigned i = 0; i < PROBES; i++) {
 		unsigned at = 1 + (unsigned)(hash + i) % (SITES - 1);
 		uintptr_t found = load_rlx(&sites[at].x_address);
