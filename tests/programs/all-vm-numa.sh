@@ -2,7 +2,7 @@
 # all-vm-numa.sh: where malloc's pages lie on machines of their own: two nodes of two processors,
 # four at unequal distances, two and one with memory only, three of which one is taken offline. The
 # last line has the least share of pages on the right node over all of them, in percent.
-# timeout: 900
+# timeout: 1500
 # shellcheck source=tests/programs/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/vm/lib.sh

@@ -9,5 +9,5 @@ source "$top/tests/vm/lib.sh"
 source "$top/tests/vm/machines.sh"
 
 get_numa_guest
-numa_machine 2x2 quick 150
+numa_machine 2x2 quick 220
 closing_line

@@ -21,10 +21,10 @@ passed() {
 
 # hak COMMAND...: under the library. plain COMMAND...: under the C library. Killed when it hangs.
 hak() {
-	timeout -s KILL 90 env LD_PRELOAD=$library "$@"
+	timeout -s KILL 300 env LD_PRELOAD=$library "$@"
 }
 plain() {
-	timeout -s KILL 90 "$@"
+	timeout -s KILL 300 "$@"
 }
 
 # expect WHAT WANTED COMMAND...: its output must be WANTED, with nothing on standard error and status 0.

@@ -35,7 +35,7 @@ numa_machine() {
 		options=(--nodes 3 --memory 512 --distance 0,2=30 --append movable_node) ;;
 	esac
 	say "machine $1"
-	boot_test numa.sh "${options[@]}" --cpus 2 --seconds "${3:-400}" "${guest_files[@]}" -- "$2" \
+	boot_test numa.sh "${options[@]}" --cpus 2 --seconds "${3:-700}" "${guest_files[@]}" -- "$2" \
 		"$memory_nodes" "$distances"
 	rows+=("$1 $(sed -n 's/^guest: rows: //p' <<<"$guest_said")")
 }

@@ -162,7 +162,7 @@ at_most "bytes on other nodes than their own, by the statistics" "$6" 0
 number "bounces" hak ./place bounced 1000
 at_most "KiB more resident after 1000 changes of node" "$value" 2048
 for error in 1 38; do
-	check_rows "NUMA calls denied with error $error" timeout -s KILL 90 \
+	check_rows "NUMA calls denied with error $error" timeout -s KILL 300 \
 		./place denied $error env LD_PRELOAD=$library ./place rows 4
 done
 number "mappings" hak ./place live 8192
