@@ -1,5 +1,5 @@
 #!/bin/bash
-# all-vm-peers.sh: the placement table: hakmem, the C library's malloc, mimalloc, jemalloc and tcmalloc
+# vm-peers.sh: the placement table: hakmem, the C library's malloc, mimalloc, jemalloc and tcmalloc
 # under one program and under redis and memcached, on a machine with four nodes at unequal distances.
 # timeout: 600
 # shellcheck source=tests/programs/lib.sh
