@@ -174,7 +174,7 @@ struct hak_stats {
 	uint64_t pages_taken;    /* such pages taken over by a free or for reuse, ever */
 	uint64_t remote_batches; /* batches sent to other threads' heaps, ever */
 	uint64_t remote_blocks;  /* blocks in them */
-	uint64_t purge_calls;    /* madvise calls, ever */
+	uint64_t purge_calls;    /* madvise and process_madvise calls, ever */
 	uint64_t purged;         /* bytes they gave back */
 	uint64_t map_calls;      /* mmap, munmap, mremap and mprotect calls, ever */
 	uint64_t whales;         /* live blocks of 2 MiB and more */

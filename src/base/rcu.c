@@ -68,7 +68,8 @@ bool rcu_is_ready(void)
 bool rcu_start(void)
 {
 	uint32_t state = UNLOADED;
-	if (load_acq(&x_state) == UNLOADED && cas_acq(&x_state, &state, LOADING))
+	/* Relaxed: who wins has read nothing of another thread's. */
+	if (load_rlx(&x_state) == UNLOADED && cas_rlx(&x_state, &state, LOADING))
 		store_rel(&x_state, load() ? READY : ABSENT); /* [U1] */
 	rcu_thread_start();
 	return rcu_is_ready();

@@ -16,6 +16,7 @@ void clock_wake(void)
 
 void clock_end(void)
 {
-	xchg_sc(&clock_now.x_state, CLOCK_ENDED);
+	/* Nothing follows from it: the helper sees it at its next look, at the latest. */
+	store_rlx(&clock_now.x_state, CLOCK_ENDED);
 	os_wake(&clock_now.x_state);
 }

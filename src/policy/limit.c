@@ -42,12 +42,9 @@ static size_t read_limit(const char *mount, const char *group, const char *file)
 	return strtoull(text, NULL, 10);
 }
 
-/* The line of version 2, "0::/path", as a path without the last slash; false if there is none. */
-static bool find_group(const char *process_file, char *group, size_t bytes)
+/* The path in the line of version 2, "0::/path"; false if there is none that fits. */
+static bool find_group(const char *text, char *group, size_t bytes)
 {
-	char text[TEXT_BYTES];
-	if (!os_read_file(process_file, text, sizeof text - 1))
-		return false;
 	const char *line = strncmp(text, "0::/", 4) ? strstr(text, "\n0::/") : text;
 	if (!line)
 		return false;
@@ -60,12 +57,15 @@ static bool find_group(const char *process_file, char *group, size_t bytes)
 	return true;
 }
 
-size_t limit_of_group(const char *mount, const char *process_file)
+bool limit_of_group(const char *mount, const char *process_file, size_t *bytes)
 {
-	char group[PATH_BYTES];
+	char text[TEXT_BYTES], group[PATH_BYTES];
 	size_t least = SIZE_MAX;
-	if (!find_group(process_file, group, sizeof group))
-		return 0;
+	*bytes = 0;
+	if (!os_read_file(process_file, text, sizeof text - 1))
+		return false;
+	if (!find_group(text, group, sizeof group))
+		return true;
 	/* From the process's own group up to the root, which may be a container's. */
 	for (;;) {
 		char *slash = strrchr(group, '/');
@@ -78,12 +78,16 @@ size_t limit_of_group(const char *mount, const char *process_file)
 			break;
 		*slash = '\0';
 	}
-	return least == SIZE_MAX ? 0 : least - least / GROUP_SHARE;
+	if (least != SIZE_MAX)
+		*bytes = least - least / GROUP_SHARE;
+	return true;
 }
 
 void limit_read_group(void)
 {
 	int saved = errno;
-	store_rlx(&x_limit_group, limit_of_group("/sys/fs/cgroup", "/proc/self/cgroup"));
+	size_t bytes;
+	if (limit_of_group("/sys/fs/cgroup", "/proc/self/cgroup", &bytes))
+		store_rlx(&x_limit_group, bytes);
 	errno = saved;
 }

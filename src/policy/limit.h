@@ -21,10 +21,16 @@ static inline bool limit_exists(void)
 size_t limit_soft(void);
 size_t limit_hard(void);
 
-/* Reads the limits of this process's control group (version 2). Preserves errno. */
+/*
+ * Reads the limits of this process's control group (version 2); when that cannot
+ * be done, what was read before stays. Preserves errno.
+ */
 void limit_read_group(void);
 
-/* The same for a tree that is mounted, and a process file that lies, elsewhere: 0 if none. */
-size_t limit_of_group(const char *mount, const char *process_file);
+/*
+ * The same of a tree that is mounted, and a process file that lies, elsewhere, for
+ * tests: in *bytes, 0 if there is no limit. False: the process file cannot be read.
+ */
+bool limit_of_group(const char *mount, const char *process_file, size_t *bytes);
 
 #endif

@@ -99,9 +99,12 @@ bool granules_claim_at(char *start, size_t count, bool *zero)
 	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
 	/* What continues a whale never begins a region: that would be the next one. */
 	if (!r || !(r->kind & REGION_WHALES) || from == 0 || from + count > REGION_GRANULES ||
-		!pool_may_grow(count * GRANULE_BYTES))
+		!pool_may_grow(count * GRANULE_BYTES) || !claim_run(r, from, count, zero))
 		return false;
-	return claim_run(r, from, count, zero);
+	if (likely(!pool_has_overgrown()))
+		return true;
+	granules_free(start, count, true, SITE_HOT);
+	return false;
 }
 
 static uint32_t candidates(struct region *r, size_t word, bool dirty)

@@ -189,8 +189,8 @@ static struct page *scan_region(struct region *r, unsigned c, uintptr_t owner)
 		/* Empty: forget it, unless a bit was set meanwhile [S4]. */
 		and_sc(&r->x_partial_words[c], ~((uint64_t)1 << stride)); /* [S4] */
 		for (size_t word = from; word < to; word++)
-			if (load_sc(&r->x_partial[c][word]))
-				or_sc(&r->x_partial_words[c], (uint64_t)1 << stride);
+			if (load_sc(&r->x_partial[c][word]))                          /* [S4] */
+				or_sc(&r->x_partial_words[c], (uint64_t)1 << stride); /* [S4] */
 	}
 	return NULL;
 }

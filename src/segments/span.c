@@ -65,9 +65,9 @@ static uint32_t candidates(uint64_t word, bool dirty)
 static void clear_hint(
 	_Atomic(uint64_t) *x_hint, _Atomic(uint64_t) *x_slices, uint64_t bit, bool dirty)
 {
-	and_sc(x_hint, ~bit); /* [S3] */
-	if (candidates(load_sc(x_slices), dirty))
-		or_sc(x_hint, bit);
+	and_sc(x_hint, ~bit);                     /* [S3] */
+	if (candidates(load_sc(x_slices), dirty)) /* [S3] */
+		or_sc(x_hint, bit);               /* [S3] */
 }
 
 static struct page *claim_in_granule(
@@ -159,6 +159,17 @@ static struct page *claim_any(unsigned node, unsigned kind, struct request *q, b
 	return page ? page : search(node, kind, q, UINT_MAX, zero);
 }
 
+/*
+ * From the other kind, before giving up. Regions of huge pages do not grow for
+ * those who did not want them: the system, or the user, may not either.
+ */
+static struct page *claim_other(unsigned node, unsigned kind, struct request *q, bool *zero)
+{
+	if (kind & REGION_HUGE)
+		return claim_any(node, REGION_SPANS, q, zero);
+	return search(node, REGION_HUGE, q, UINT_MAX, zero);
+}
+
 struct page *span_claim(
 	unsigned node, unsigned kind, unsigned slices, unsigned align_slices, bool *zero)
 {
@@ -167,7 +178,7 @@ struct page *span_claim(
 	if (!page && pool_may_grow(slices * SLICE_BYTES)) {
 		page = claim_any(node, kind, &q, zero);
 		if (!page)
-			page = claim_any(node, kind ^ REGION_HUGE, &q, zero);
+			page = claim_other(node, kind, &q, zero);
 		if (page && pool_has_overgrown()) {
 			add_rlx(&nodes[node].x_spans_claimed, 1);
 			page->site = 0;
@@ -193,11 +204,11 @@ void slices_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 		add_sc(&nodes[r->node].x_dirty_bytes,
 			(uint64_t)__builtin_popcount(mask) * SLICE_BYTES); /* [T1] */
 	}
-	or_sc(&r->x_slices[g], word);                 /* [S1] [S2] [S3] */
-	if (!(load_sc(&r->x_has_free[g / 64]) & bit)) /* [S3] */
-		or_sc(&r->x_has_free[g / 64], bit);
+	or_sc(&r->x_slices[g], word);                           /* [S1] [S2] [S3] */
+	if (!(load_sc(&r->x_has_free[g / 64]) & bit))           /* [S3] */
+		or_sc(&r->x_has_free[g / 64], bit);             /* [S3] */
 	if (dirty && !(load_sc(&r->x_has_dirty[g / 64]) & bit)) /* [S3] */
-		or_sc(&r->x_has_dirty[g / 64], bit);
+		or_sc(&r->x_has_dirty[g / 64], bit);            /* [S3] */
 }
 
 /*

@@ -12,7 +12,8 @@
 #include "segments/map.h"
 #include "segments/page.h"
 
-#define BLOCKS_MAX (SLICE_BYTES * 4 / BLOCK_ALIGN)
+/* A page of several slices has few blocks: its blocks are large. */
+#define BLOCKS_MAX (SLICE_BYTES / BLOCK_ALIGN)
 
 static bool by_blocks(size_t bytes)
 {

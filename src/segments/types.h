@@ -32,11 +32,12 @@
  *  [M1] map entry. Publishes the region's fields. release: region_window;
  *       acquire: map_region. A weaker load could see the entry, not its base.
  *  [S1] x_slices. Freeing slices publishes the descriptor reset and the last
- *       use of the memory; release: span_publish; acquire: span_claim. Without
- *       it a claimer's writes could precede the last owner's reads.
+ *       use of the memory; release: slices_publish; acquire: claim_in_granule.
+ *       Without it a claimer's writes could precede the last owner's reads.
  *       [T] stress_protocol_slices
- *  [S2] x_slices, purge. The purger claims (acquire) and publishes (release)
- *       as any owner does, so madvise lies between the two. [T] stress_purge
+ *  [S2] x_slices, purge. The purger claims (acquire: slices_claim_dirty) and publishes
+ *       (release: slices_publish) as any owner does, so madvise lies between the two.
+ *       [T] stress_purge, test_meta_plants
  *  [S3] x_slices and the hints x_has_free, x_has_dirty (store buffering). Whoever
  *       gives slices changes x_slices, then reads or sets the hint; whoever finds
  *       nothing clears the hint, then reads x_slices again. All are seq_cst, so no
@@ -191,7 +192,7 @@ struct region {
 	_Atomic(uint64_t) x_has_free[REGION_WORDS];  /* any: hint: some slice in the pool [S3] */
 	_Atomic(uint64_t) x_has_dirty[REGION_WORDS]; /* any: hint: some slice to purge [S3] */
 	_Atomic(uint64_t) x_untrimmed[REGION_SLICES / 64]; /* any: hint: page to trim [P2] */
-	/* any: relaxed; slices in the pool, or being purged. Written at every claim. */
+	/* any: relaxed; slices in the pool, of a region of spans. Written at every claim. */
 	_Atomic(uint32_t) x_room __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_committed; /* any: granules below are, or are being, made accessible */
 	_Atomic(bool) x_demoted;       /* any: relaxed; a huge region that is a plain one now */
@@ -218,24 +219,25 @@ struct node {
 	struct region *_Atomic x_regions[REGION_KINDS]; /* any: newest first [R1] */
 	struct region *_Atomic x_hint[REGION_KINDS];    /* any: where the last search ended */
 	_Atomic(uint64_t) x_heaps[2]; /* any: stacks of free heaps [H1]: of threads, first-class */
-	/* any: relaxed; resident bytes in the pool. Written at every claim. */
-	_Atomic(uint64_t) x_dirty_bytes __attribute__((aligned(CACHE_LINE_BYTES))); /* [T1] */
+	/* any: resident bytes in the pool; added and read seq_cst [T1], else relaxed. Written at
+	 * every claim. */
+	_Atomic(uint64_t) x_dirty_bytes __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint64_t) x_dirty_low; /* any: relaxed; about the least since the last tick */
 	_Atomic(uint64_t) x_due_bytes; /* any: relaxed; freed by cold sites since the last purge */
 	_Atomic(bool) x_has_due;       /* any: relaxed; there are bits in x_due of a region */
 	_Atomic(uint64_t) x_fresh; /* any: relaxed; bytes handed out that were not resident, ever */
 	_Atomic(uint64_t) x_resident;   /* any: relaxed; bytes claimed, or in the pool and dirty */
-	_Atomic(uint32_t) x_untrimmed;  /* any: bits set in all regions [T1] */
+	_Atomic(uint32_t) x_untrimmed;  /* any: bits set in all regions; as x_dirty_bytes [T1] */
 	_Atomic(uint64_t) x_dirty_kept; /* helper writes, any reads relaxed: idle, in huge pages */
-	_Atomic(uint32_t) x_untrimmed_kept; /* the same for x_untrimmed */
+	_Atomic(uint32_t) x_untrimmed_kept; /* any: relaxed; the same for x_untrimmed */
 	_Atomic(uint64_t) x_trim_again;     /* any: relaxed; dirty bytes to try again at, or 0 */
 	_Atomic(uint64_t) x_purge_floor; /* any: relaxed; dirty bytes when a purge failed, or 0 */
 	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
 	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
 	_Atomic(uint64_t) x_huge_regions, x_demotions;    /* any: relaxed; ever */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
-	_Atomic(uint64_t) x_mapped,
-		x_mapped_bytes; /* any: relaxed; whales with own mappings, live */
+	/* any: relaxed; whales with own mappings, live */
+	_Atomic(uint64_t) x_mapped, x_mapped_bytes;
 	/* any: relaxed; bits set in all regions */
 	_Atomic(uint32_t) x_partial[SMALL_CLASSES] __attribute__((aligned(CACHE_LINE_BYTES)));
 } __attribute__((aligned(CACHE_LINE_BYTES)));

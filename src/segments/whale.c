@@ -246,7 +246,11 @@ struct page *whale_resize(struct page *page, size_t bytes)
 	if (load_rlx(&page->x_owner) == OWNER_MAPPED) {
 		if (pool_may_grow(bytes - old) && os_grow_in_place(page->start, old, bytes)) {
 			set_bytes(page, bytes);
-			return page;
+			if (likely(!pool_has_overgrown()))
+				return page;
+			shrink(page, bytes, old);
+			errno = ENOMEM;
+			return NULL;
 		}
 	} else if (bytes <= WHALE_REGION_MAX && grow_in_region(page, old, bytes)) {
 		return page;

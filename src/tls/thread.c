@@ -37,7 +37,8 @@ static void thread_end(void *heap)
 void thread_init(void)
 {
 	uint32_t state = KEY_NONE;
-	if (load_acq(&x_key_state) != KEY_NONE || !cas_acq(&x_key_state, &state, KEY_MAKING))
+	/* Relaxed: who wins has read nothing of another thread's. */
+	if (load_rlx(&x_key_state) != KEY_NONE || !cas_rlx(&x_key_state, &state, KEY_MAKING))
 		return;
 	bool made = pthread_key_create(&key, thread_end) == 0;
 	store_rel(&x_key_state, made ? KEY_READY : KEY_FAILED); /* [K1] */
