@@ -19,7 +19,7 @@ import report
 import stats
 import workloads
 from allocators import BenchError
-from harness import Progress
+from harness import Progress, main
 from summary import LIMIT
 
 SCENARIO_RUNS = 50
@@ -211,18 +211,10 @@ def run_all(options):
     return session, facts
 
 
-def main():
-    options = read_options()
-    try:
-        session, facts = run_all(options)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nbench: interrupted", file=sys.stderr)
-        return 130
+def run(options):
+    session, facts = run_all(options)
     return report.write(session, facts)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run, read_options()))

@@ -3,6 +3,7 @@
  */
 #include "test.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -137,6 +138,18 @@ size_t resident_bytes(void)
 
 	read_statm(&total, &resident);
 	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+int count_tasks(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	int count = 0;
+
+	CHECK(dir, "/proc/self/task");
+	for (struct dirent *entry; (entry = readdir(dir));)
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
 }
 
 size_t resident_peak_bytes(void)

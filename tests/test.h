@@ -64,6 +64,9 @@ bool all_zero(const void *block, size_t bytes);
 
 /* Resident bytes of this process, and their highest value so far. */
 size_t resident_bytes(void);
+
+/* Threads of this process. */
+int count_tasks(void);
 /* Address space of the process. */
 size_t space_bytes(void);
 size_t resident_peak_bytes(void);

@@ -24,6 +24,7 @@
 #if !HAK_SANITIZE
 
 #include "faults.h"
+#include "made_up_node.h"
 
 /* ---- What the script holds ------------------------------------------------------------------ */
 
@@ -374,27 +375,6 @@ static void all_faults_of(enum call call, unsigned made)
 		made, runs, injected, refused);
 }
 
-/* A second node, which this machine lacks: only then are ranges bound, and policies asked for. */
-static bool two_nodes(void)
-{
-	struct topology *t = topology_new();
-
-	if (!t)
-		return false;
-	memset(t->number, (int)NODE_NONE, sizeof t->number);
-	t->count = 2;
-	t->os[1] = 1000;
-	for (unsigned n = 0; n < 2; n++) {
-		t->flags[n] = NODE_CPUS | NODE_MEMORY | NODE_ALLOWED;
-		t->distance[n][n] = DISTANCE_LOCAL;
-		t->distance[n][1 - n] = 20;
-		t->number[t->os[n]] = (uint8_t)n;
-	}
-	topology_derive(t);
-	topology_replace(t);
-	return true;
-}
-
 int main(void)
 {
 	struct fault none = {CALLS, 0, 0, false};
@@ -402,7 +382,7 @@ int main(void)
 
 	told = __real_mmap(
 		NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (told == MAP_FAILED || !two_nodes())
+	if (told == MAP_FAILED || !make_up_node())
 		return 1;
 	if (!run(&none))
 		return 1; /* found without any fault */

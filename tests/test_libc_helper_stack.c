@@ -4,7 +4,6 @@
  */
 #include "api.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,18 +14,6 @@ static void *use(void *unused)
 {
 	memset(many, 1, sizeof many);
 	return unused;
-}
-
-static int count_tasks(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	int count = 0;
-
-	CHECK(dir, "/proc/self/task");
-	for (struct dirent *entry; (entry = readdir(dir));)
-		count += entry->d_name[0] != '.';
-	closedir(dir);
-	return count;
 }
 
 int main(void)

@@ -130,18 +130,6 @@ static void check_ends(char *self)
 	}
 }
 
-static int count_tasks(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	int count = 0;
-
-	CHECK(dir, "/proc/self/task");
-	for (struct dirent *entry; (entry = readdir(dir));)
-		count += entry->d_name[0] != '.';
-	closedir(dir);
-	return count;
-}
-
 static void *nothing(void *unused)
 {
 	return unused;

@@ -6,6 +6,7 @@
 #include "numa/place.h"
 
 #include "base/options.h"
+#include "made_up_node.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { STATIC_NODES = 0x8000, RANGE = 1 << 20, MADE_UP = 1000 };
+enum { STATIC_NODES = 0x8000, RANGE = 1 << 20 };
 
 static bool set_policy(int mode, bool with_node)
 {
@@ -29,23 +30,8 @@ static bool set_policy(int mode, bool with_node)
 
 static int two_nodes(void **state)
 {
-	struct topology *t = topology_new();
-
 	(void)state;
-	if (!t)
-		return -1;
-	memset(t->number, (int)NODE_NONE, sizeof t->number);
-	t->count = 2;
-	t->os[1] = MADE_UP;
-	for (unsigned n = 0; n < 2; n++) {
-		t->flags[n] = NODE_CPUS | NODE_MEMORY | NODE_ALLOWED;
-		t->distance[n][n] = DISTANCE_LOCAL;
-		t->distance[n][1 - n] = 20;
-		t->number[t->os[n]] = (uint8_t)n;
-	}
-	topology_derive(t);
-	topology_replace(t);
-	return 0;
+	return make_up_node() ? 0 : -1;
 }
 
 static unsigned shard_under(int mode, bool with_node)
@@ -152,10 +138,10 @@ static void test_numbers(void **state)
 {
 	(void)state;
 	assert_int_equal(topology_number(0), 0);
-	assert_int_equal(topology_number(MADE_UP), 1);
+	assert_int_equal(topology_number(MADE_UP_NODE), 1);
 	assert_int_equal(topology_number(1), NODE_NONE);
 	assert_int_equal(topology_number(UINT32_MAX), NODE_NONE);
-	assert_int_equal(topology_os(1), MADE_UP);
+	assert_int_equal(topology_os(1), MADE_UP_NODE);
 	assert_int_equal(topology_os(2), -1);
 	assert_int_equal(topology_os(SHARD_INTERLEAVED), -1);
 	assert_int_equal(place_interleaved(), SHARD_INTERLEAVED);
