@@ -126,7 +126,7 @@ int main(void)
 	};
 	/* Of 4,200 pages by the operation. */
 	static const struct load swing = {
-		"1 to 32 MiB, 16 live", MIB, 32 * MIB, NULL, 0, 16, 400, 300, 300, 1, false};
+		"1 to 32 MiB, 16 live", MIB, 32 * MIB, NULL, 0, 16, 1200, 300, 300, 1, false};
 
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers have faults of their own");
