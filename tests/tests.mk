@@ -111,7 +111,7 @@ group_libc = --group $(1)-$(2)/libc --preload $(or $(HAK_TEST_PRELOAD),build/$(1
 	--timeout 180 --env "HAK_TEST_BUILD=$(2) HAK_TEST_FILES=build/$(1)-tests HAK_TEST_LINKED=build/$(1)-$(2)/tests/linked" \
 	$(patsubst %,build/$(1)-tests/libc/%,$(T_API) $(T_LIBC) $(T_CXX)) $(T_SH)
 # What cannot be tried where a sanitizer has its own malloc, needs address space or forbids it.
-T_NOT_SAN := $(notdir $(basename $(shell grep -l 'test_skip."the sanitizers' tests/test_*.c)))
+T_NOT_SAN := $(notdir $(basename $(shell grep -l '"the sanitizers' tests/test_*.c)))
 group_hak = --group $(1)-$(2)/hak --timeout 240 --env "$(SAN_ENV)" \
 	$(patsubst %,build/$(1)-$(2)/tests/hak/%,$(filter-out $(if $(filter asan tsan%,$(2)),$(T_NOT_SAN)),$(T_API) $(T_HAK)))
 group_unit = $(if $(T_UNIT),--group $(1)-$(2)/unit --timeout 120 --env "$(SAN_ENV)" \
