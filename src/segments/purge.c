@@ -99,8 +99,8 @@ void pool_classify(struct region *r, size_t word, uint32_t mask, enum site_class
 /* Appends a run, or lengthens the last one. */
 static size_t add_run(struct iovec *ranges, size_t count, char *start, size_t bytes)
 {
-	struct iovec *last = &ranges[count - 1];
-	if (count && (char *)last->iov_base + last->iov_len == start) {
+	struct iovec *last = count ? &ranges[count - 1] : NULL;
+	if (last && (char *)last->iov_base + last->iov_len == start) {
 		last->iov_len += bytes;
 		return count;
 	}
