@@ -84,9 +84,41 @@ static size_t image_bytes(void)
 	return pages * 4096;
 }
 
+/* Small blocks leave the rest of the address space to big ones, and the other way round. */
+static void fill_mixed(size_t limit)
+{
+	struct link *list = NULL;
+	size_t bytes = 0;
+
+	for (; bytes < 200 * MIB; bytes += 4000) {
+		struct link *block = a_malloc(4000);
+
+		CHECK(block, "malloc(4000) after %zu MiB", bytes / MIB);
+		block->next = list;
+		list = block;
+	}
+	for (int i = 0; i < 50; i++, bytes += 4 * MIB) {
+		struct link *block = a_malloc(4 * MIB);
+
+		CHECK(block, "malloc(4 MiB) after %zu MiB", bytes / MIB);
+		block->next = list;
+		list = block;
+	}
+	bytes += exhaust(&list, 300 * MIB);
+	CHECK(bytes >= limit / 10 * 8,
+		"only %zu MiB of %zu MiB could be had in blocks of all sizes", bytes / MIB,
+		limit / MIB);
+	free_list(list);
+}
+
 static void limited_program(size_t limit)
 {
 	size_t left = limit - 8 * MIB;
+
+	if (limit >= 4 * GIB) {
+		fill_mixed(limit);
+		return;
+	}
 
 	/* Tiny blocks touch every page: only where that is quick. */
 	if (limit <= 200 * MIB)
@@ -249,7 +281,7 @@ static void check_child(const char *what, void (*body)(void *))
 int main(int argc, char **argv)
 {
 	static const size_t limits[] = {32 * MIB, 48 * MIB, 64 * MIB, 100 * MIB, 200 * MIB,
-		500 * MIB, 1100 * MIB, 1536 * MIB};
+		500 * MIB, 1100 * MIB, 1536 * MIB, 4 * GIB, 8 * GIB};
 
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers need more address space than any limit here");

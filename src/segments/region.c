@@ -9,8 +9,10 @@
  *              | grow                        | search (span.c)
  *   grow       | CAS on x_committed decides  | sees granules once published
  *
- * Where the address space is limited, small chunks are taken instead; they
- * share the descriptor of the window in which they happen to lie.
+ * Where the address space is limited, small chunks are taken instead once
+ * regions have had their share, because what a region has not committed is lost
+ * to everybody else; chunks share the descriptor of the window in which they
+ * happen to lie, and big blocks get mappings of their own.
  */
 #include "segments/region.h"
 
@@ -29,6 +31,7 @@ struct region *_Atomic region_map[REGION_MAP_ENTRIES];
 #define CHUNK_BYTES_MAX (32 * GRANULE_BYTES)
 #define ASK_LIMITS_BYTES (32 * MIB)
 #define CHUNK_SHARE 16 /* of the address space limit */
+#define REGIONS_SHARE 8
 
 /* A demoted region is filled up to here before another is reserved: address space is finite. */
 #define DEMOTED_GRANULES (REGION_GRANULES / 4)
@@ -105,10 +108,20 @@ static enum committed commit(struct region *r, size_t need)
 	return COMMITTED;
 }
 
+static bool space_for_region(void)
+{
+	size_t limit = os_address_space_limit(), reserved = 0;
+	if (limit == SIZE_MAX)
+		return true;
+	for (unsigned node = 0; node < NODES_MAX; node++)
+		reserved += load_rlx(&nodes[node].x_reserved);
+	return reserved + REGION_BYTES <= limit / REGIONS_SHARE;
+}
+
 /* A new region, or the one that another thread listed since `newest` was seen. */
 static struct region *reserve_region(unsigned node, unsigned kind, struct region *newest)
 {
-	void *base = os_reserve(REGION_BYTES, REGION_BYTES);
+	void *base = space_for_region() ? os_reserve(REGION_BYTES, REGION_BYTES) : NULL;
 	if (!base)
 		return NULL;
 	struct region *other = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
