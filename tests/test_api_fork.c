@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@ struct note {
 
 static _Atomic(struct note *) x_slot[SLOTS];
 static atomic_bool x_stop;
+static atomic_int x_running;
 
 static struct note *note_make(uint64_t draw)
 {
@@ -46,6 +48,7 @@ static void *busy(void *argument)
 {
 	uint64_t seed = (uintptr_t)argument;
 
+	atomic_fetch_add(&x_running, 1);
 	while (!atomic_load_explicit(&x_stop, memory_order_relaxed)) {
 		uint64_t draw = rng_next(&seed);
 
@@ -103,6 +106,12 @@ int main(void)
 	for (uintptr_t i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&thread[i], NULL, busy, (void *)(i + 1)) == 0,
 			"pthread_create");
+	/*
+	 * A thread takes locks of AddressSanitizer's own malloc until its function is called, and
+	 * those have no fork handlers: a child of that moment would never start a thread.
+	 */
+	while (TEST_SANITIZED && atomic_load(&x_running) < THREADS)
+		sched_yield();
 	for (int round = 0; round < rounds; round++) {
 		pid_t pid = fork();
 		int status = -1;
