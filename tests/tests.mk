@@ -54,7 +54,7 @@ $(B)/tests/hak/%: $(B)/tests/%.o $(B)/tests/test.o $(B)/tests/api.o $(LIB_A)
 $(B)/tests/unit/%: tests/%.c $(AOBJ)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  TEST  $@")
-	$(Q)$(CC) $(CFLAGS) -Itests -Isrc -MMD -MP -MF $@.d -o $@ $< $(AOBJ) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl
+	$(Q)$(CC) $(CFLAGS) -Itests -Isrc -MMD -MP -MF $@.d -o $@ $< $(AOBJ) $(LDFLAGS) $(LDLIBS) -lcmocka -ldl -lm
 
 # Its own versions of the calls that the archive makes; a sanitizer has others.
 ifeq ($(SANITIZED),)
