@@ -48,7 +48,8 @@ static void add_page(struct walk *w, struct page *page)
 		add_small(w, page);
 	} else if (owner == OWNER_CACHED) {
 		w->cached_mid += bytes;
-	} else if (owner == OWNER_MID || owner == (OWNER_MID | OWNER_KEPT)) {
+	} else if (owner == OWNER_MID || owner == (OWNER_MID | OWNER_KEPT) || owner == OWNER_BIG ||
+		   owner == (OWNER_BIG | OWNER_KEPT)) {
 		struct usage *u = &w->class[class_of(bytes)];
 		u->pages++;
 		u->blocks++;

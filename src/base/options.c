@@ -15,7 +15,7 @@
 #define PREFIX "HAKMEM_"
 #define NAME_BYTES 40
 
-enum kind { BYTES, COUNT, FLAG, NODES, NUMA, LIMIT };
+enum kind { BYTES, COUNT, FLAG, NODES, NUMA, LIMIT, POLICY };
 enum when { START, ANY };
 
 struct options options = {
@@ -97,6 +97,37 @@ static bool parse_numa(const char *text, size_t *value)
 	return false;
 }
 
+static const char *const policy_modes[POLICY_FIXED] = {"off", "learn", "frozen"};
+static const char policy_fixed[] = "fixed:";
+static const size_t policy_thresholds[POLICY_ARMS] = {POLICY_THRESHOLDS};
+
+/* A mode by name, or "fixed:" and a threshold; 1.5M is the only one that is no whole number. */
+static bool parse_policy(const char *text, size_t *value)
+{
+	size_t bytes;
+	for (*value = 0; *value < POLICY_FIXED; ++*value)
+		if (!strcmp(text, policy_modes[*value]))
+			return true;
+	if (strncmp(text, policy_fixed, sizeof policy_fixed - 1))
+		return false;
+	text += sizeof policy_fixed - 1;
+	if (!parse_number(strcasecmp(text, "1.5M") ? text : "1536K", true, &bytes))
+		return false;
+	for (size_t arm = 0; arm < POLICY_ARMS; arm++, ++*value)
+		if (policy_thresholds[arm] == bytes)
+			return true;
+	return false;
+}
+
+static int print_policy(size_t value, char *text, size_t bytes)
+{
+	if (value < POLICY_FIXED)
+		return snprintf(text, bytes, "%s", policy_modes[value]);
+	size_t threshold = policy_thresholds[value - POLICY_FIXED], kib = threshold / KIB;
+	return snprintf(text, bytes, "%s%zu%c", policy_fixed, kib % 1024 ? kib : kib / 1024,
+		kib % 1024 ? 'K' : 'M');
+}
+
 /* One of "soft:4G", "hard:8G", "soft:4G,hard:8G", "none". */
 static bool parse_limit(const char *text, size_t *value)
 {
@@ -145,6 +176,9 @@ static bool parse(const struct option *o, const char *text, size_t *value)
 		break;
 	case LIMIT:
 		ok = parse_limit(text, value);
+		break;
+	case POLICY:
+		ok = parse_policy(text, value);
 		break;
 	default:
 		ok = parse_number(text, o->kind == BYTES, value);
@@ -217,6 +251,8 @@ int option_get(const char *name, char *text, size_t bytes)
 	size_t value = load_rlx(o->x_value);
 	if (o->kind == LIMIT)
 		return print_limit(value, text, bytes);
+	if (o->kind == POLICY)
+		return print_policy(value, text, bytes);
 	if (o->kind == NODES && value == 0)
 		return snprintf(text, bytes, "system");
 	if (o->kind == NUMA)

@@ -11,6 +11,16 @@
 /* Values of the option numa, in the order of their names. */
 enum numa_mode { NUMA_PREFERRED, NUMA_STRICT, NUMA_INTERLEAVE, NUMA_LOCAL, NUMA_OFF, NUMA_MODES };
 
+/*
+ * Values of the option policy; a fixed strategy is POLICY_FIXED + its number. Strategy i keeps
+ * freed blocks of up to the i-th threshold resident, and has larger ones purged.
+ */
+enum policy_mode { POLICY_OFF, POLICY_LEARN, POLICY_FROZEN, POLICY_FIXED };
+#define POLICY_THRESHOLDS                                                                          \
+	512 * KIB, 768 * KIB, 1 * MIB, 1536 * KIB, 2 * MIB, 3 * MIB, 4 * MIB, 6 * MIB, 8 * MIB,    \
+		12 * MIB, 16 * MIB, 32 * MIB
+#define POLICY_ARMS 12
+
 struct options {
 #define OPTION(name, kind, value, least, most, when, text) _Atomic(size_t) x_##name; /* any */
 #include "base/options.def"

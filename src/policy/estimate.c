@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-const uint64_t estimate_thresholds[ELO_ARMS] = {512 * KIB, 768 * KIB, 1 * MIB, 3 * MIB / 2, 2 * MIB,
-	3 * MIB, 4 * MIB, 6 * MIB, 8 * MIB, 12 * MIB, 16 * MIB, 32 * MIB};
+const uint64_t estimate_thresholds[ELO_ARMS] = {POLICY_THRESHOLDS};
+_Static_assert(POLICY_ARMS == ELO_ARMS, "the option names the strategies that are rated");
 
 /*
  * Measured on a virtual machine, Linux 6.18: the first touch of a page of 4 KiB, and

@@ -9,6 +9,7 @@
 #ifndef POLICY_ESTIMATE_H
 #define POLICY_ESTIMATE_H
 
+#include "base/options.h"
 #include "policy/elo.h"
 
 /* Strategy i keeps freed blocks of up to thresholds[i] bytes. */

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/os.h"
+#include "policy/choice.h"
 #include "policy/clock.h"
 #include "segments/map.h"
 #include "segments/purge.h"
@@ -256,7 +257,7 @@ void span_free(struct page *page)
 		store_rlx(&page[i].x_owner, OWNER_NONE);
 	add_rlx(&nodes[r->node].x_spans_freed, 1);
 	uint32_t mask = span_mask(first, slices);
-	pool_classify(r, index / GRANULE_SLICES, mask, site_free(page->site));
+	pool_classify(r, index / GRANULE_SLICES, mask, choice_of(page->site, slices * SLICE_BYTES));
 	slices_publish(r, index / GRANULE_SLICES, mask, true);
 	clock_poke();
 	pool_trim(r->node);

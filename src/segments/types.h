@@ -131,7 +131,8 @@ struct block {
 #define OWNER_WHALE ((uintptr_t)4)  /* whale in a region */
 #define OWNER_MAPPED ((uintptr_t)5) /* whale with its own mapping */
 #define OWNER_INSIDE ((uintptr_t)6) /* later slice of a small page, see `head` */
-#define OWNER_KEPT ((uintptr_t)8)   /* a bit: MID, WHALE or MAPPED of a first-class heap */
+#define OWNER_BIG ((uintptr_t)7)    /* mid block that no heap caches (policy/choice.h) */
+#define OWNER_KEPT ((uintptr_t)8)   /* a bit: MID, BIG, WHALE or MAPPED of a first-class heap */
 #define OWNER_SPECIAL_MAX ((uintptr_t)15)
 
 #define PAGE_SHIFT 7

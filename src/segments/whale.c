@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "numa/place.h"
+#include "policy/choice.h"
 #include "policy/thp.h"
 #include "segments/granule.h"
 #include "segments/map.h"
@@ -121,7 +122,7 @@ void whale_free(struct page *page)
 	char *start = page->start;
 	size_t bytes = load_rlx(&page->x_bytes);
 	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
-	enum site_class class = site_free(page->site);
+	enum site_class class = choice_of(page->site, bytes);
 	int saved = errno;
 	count(page, -1);
 	store_rel(&page->x_owner, OWNER_NONE); /* [W1] */

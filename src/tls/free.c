@@ -155,15 +155,21 @@ static void send(struct heap *h, struct heap *to, struct block *block, size_t by
 		spend_credit(h);
 }
 
+/* To the pool. */
+static void free_span(struct heap *h, struct page *page)
+{
+	span_free(page);
+	if (h->stash_credit)
+		spend_credit(h);
+}
+
 void heap_free_mid(struct heap *h, struct page *page)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
 	if (bytes > h->mid_room && !h->mid_idle)
 		heap_overflow_mid(h);
 	if (h->leaving || page->node != h->node || bytes > h->mid_room) {
-		span_free(page);
-		if (h->stash_credit)
-			spend_credit(h);
+		free_span(h, page);
 		return;
 	}
 	struct page **stack = &h->mid[page->size_class - SMALL_CLASSES];
@@ -211,7 +217,7 @@ void heap_free_kept(struct heap *h, struct page *page)
 	page->keeper = NULL;
 	uintptr_t kind = page_owner(page) & ~OWNER_KEPT;
 	store_rlx(&page->x_owner, kind);
-	if (kind == OWNER_MID)
+	if (kind == OWNER_MID || kind == OWNER_BIG)
 		span_free(page);
 	else
 		whale_free(page);
@@ -249,6 +255,8 @@ void heap_free(struct heap *h, struct page *page, struct block *block)
 		free_kept(h, page, block);
 	else if (owner == OWNER_MID)
 		heap_free_mid(h, page);
+	else if (owner == OWNER_BIG)
+		free_span(h, page);
 	else
 		whale_free(page);
 }
@@ -273,7 +281,7 @@ void free_without_heap(struct page *page, struct block *block)
 		orphan((struct heap *)owner, block, bytes);
 	else if (owner == OWNER_NOBODY)
 		orphan(heap_at(0), block, bytes);
-	else if (owner == OWNER_MID)
+	else if (owner == OWNER_MID || owner == OWNER_BIG)
 		span_free(page);
 	else if (owner == OWNER_WHALE || owner == OWNER_MAPPED)
 		whale_free(page);

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/options.h"
+#include "policy/choice.h"
 #include "policy/clock.h"
 #include "policy/site.h"
 #include "policy/thp.h"
@@ -287,7 +288,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 		store_rlx(&page->x_bytes, class_bytes(c));
 	}
 	page->next = NULL;
-	store_rlx(&page->x_owner, OWNER_MID);
+	store_rlx(&page->x_owner, choice_decides(class_bytes(c)) ? OWNER_BIG : OWNER_MID);
 	return page->start;
 }
 
