@@ -15,14 +15,16 @@ enum { THREADS = 4, ROUNDS = TEST_SANITIZED ? 40 : 100, MOST = 64 };
 static hak_heap *heap;
 static atomic_bool x_stop;
 
-static void check_nothing_left(uint64_t live, const char *what, int round)
+/* The heap itself may have become bigger by up to `growth` bytes. */
+static void check_nothing_left(uint64_t live, uint64_t growth, const char *what, int round)
 {
 	struct hak_stats stats;
 
 	hak_stats(&stats, sizeof stats);
 	CHECK(stats.queued == 0, "%s, round %d: %llu KiB stay on their way", what, round,
 		(unsigned long long)stats.queued / KIB);
-	CHECK(stats.live == live, "%s, round %d: %llu live bytes, before %llu", what, round,
+	CHECK(stats.live >= live && stats.live <= live + growth,
+		"%s, round %d: %llu live bytes, before %llu", what, round,
 		(unsigned long long)stats.live, (unsigned long long)live);
 }
 
@@ -65,7 +67,7 @@ static void check_user_and_freer(size_t used, size_t freed)
 			hak_free(block[i]);
 		atomic_store(&x_stop, true);
 		pthread_join(thread, NULL);
-		check_nothing_left(before.live, "freed beside a user", round);
+		check_nothing_left(before.live, 0, "freed beside a user", round);
 	}
 }
 
@@ -93,7 +95,8 @@ static void check_crowd(int threads)
 		CHECK(pthread_create(&thread[i], NULL, cycle, NULL) == 0, "pthread_create");
 	for (int i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
-	check_nothing_left(before.live, "a crowd", threads);
+	/* Who finds every heap in use makes more of them: far less than one block of the crowd. */
+	check_nothing_left(before.live, MIB / 2, "a crowd", threads);
 }
 
 int main(void)
