@@ -6,6 +6,7 @@
 #   make bench-scenarios large blocks in steady state, against no allocator, 6 minutes
 #   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
 #   make bench-purge     what giving memory back costs, 8 minutes
+#   make bench-policy    every strategy for big freed blocks, and the learned one, 20 minutes
 #   make bench-servers   memory and throughput of real servers, 10 minutes
 #   make instructions    instructions per malloc and free, by callgrind
 #

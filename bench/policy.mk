@@ -13,3 +13,13 @@ $(BENCH_BIN)/bench_policy: bench/bench_policy.c $(POLICY_SHARED:%=bench/%.h) $(B
 $(BENCH_BIN)/trace_record.so: bench/trace_record.c
 	@mkdir -p $(@D)
 	$(CC) $(BENCH_CFLAGS) -fno-builtin -fPIC -shared -o $@ $< -ldl -lpthread
+
+.PHONY: bench-policy trace-redis
+
+# POLICY_ROUNDS=1 for a look; BENCH_ARGS=--quick: four of the twelve fixed strategies.
+bench-policy: bench-packages $(LIB_SO) bench-programs
+	@$(BENCH_TOOL)
+
+# Records the committed trace anew.
+trace-redis: $(BENCH_BIN)/trace_record.so
+	bench/trace_redis.sh $< bench/traces/redis.trace.xz

@@ -16,19 +16,25 @@ static pthread_barrier_t barrier;
 static uint64_t begin_ns, warm_ns, run_ns, end_ns;
 static _Atomic(uint64_t) late_worst_ns, late_sum_ns;
 
-void schedule_init(unsigned threads, uint64_t warm_ms, uint64_t run_ms)
-{
-	pthread_barrier_init(&barrier, NULL, threads);
-	warm_ns = warm_ms * NS_PER_MS;
-	run_ns = run_ms * NS_PER_MS;
-}
-
 static void sleep_until(uint64_t ns)
 {
 	struct timespec until = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL))
 		;
+}
+
+void schedule_linger(void)
+{
+	sleep_until(now_ns() + LINGER_MS * NS_PER_MS);
+}
+
+void schedule_init(unsigned threads, uint64_t warm_ms, uint64_t run_ms)
+{
+	pthread_barrier_init(&barrier, NULL, threads);
+	warm_ns = warm_ms * NS_PER_MS;
+	run_ns = run_ms * NS_PER_MS;
+	schedule_linger();
 }
 
 void schedule_begin(void)
@@ -62,11 +68,6 @@ void schedule_end(void)
 	schedule_wait(run_ns);
 	if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
 		end_ns = now_ns();
-}
-
-void schedule_linger(void)
-{
-	sleep_until(end_ns + LINGER_MS * NS_PER_MS);
 }
 
 const char *schedule_text(void)
