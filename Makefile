@@ -5,6 +5,7 @@
 #   make check-numa      where pages lie, on emulated machines with several nodes
 #   make check-all       + servers, sanitizers x compilers, emulated machines
 #   make stress          the stress programs (BUILD=…, STRESS_S=seconds)
+#   make fuzz            libFuzzer targets (FUZZ_S=seconds); their corpus is replayed by make check
 #   make bench           all allocators side by side; bench-quick in 3 minutes
 #   make instructions    the fast path, counted by callgrind
 #   make lint symbols    layering, static analysis, exported names
@@ -18,7 +19,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-MODES := release debug tiny asan tsan ubsan tsan-tiny
+MODES := release debug tiny asan tsan ubsan tsan-tiny fuzz fuzz-tiny
 ifeq ($(filter $(BUILD),$(MODES)),)
 $(error BUILD=$(BUILD) is not one of: $(MODES))
 endif
@@ -45,7 +46,10 @@ MODE_tsan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -DHAK_TSAN=1 -fsanitize=thread -
 MODE_ubsan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -fsanitize=undefined -fno-sanitize-recover=all
 # Small limits make rare races common.
 MODE_tsan-tiny := $(MODE_tsan) -DHAK_TINY=1
-SANITIZED := $(filter $(BUILD),asan tsan ubsan tsan-tiny)
+# For libFuzzer, which is clang's: see fuzz/fuzz.mk.
+MODE_fuzz := $(MODE_asan) -fsanitize=undefined,fuzzer-no-link -fno-sanitize-recover=all
+MODE_fuzz-tiny := $(MODE_fuzz) -DHAK_TINY=1
+SANITIZED := $(filter $(BUILD),asan tsan ubsan tsan-tiny fuzz fuzz-tiny)
 
 CFLAGS := $(COMMON) $(MODE_$(BUILD)) $(PLANT:%=-DPLANT_%=1)
 LDFLAGS := $(filter -fsanitize=%,$(MODE_$(BUILD)))
@@ -122,7 +126,7 @@ install: all man
 	install -m 644 build/hakmem.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
 format:
-	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] bench/*.[ch])
+	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] fuzz/*.[ch] bench/*.[ch])
 
--include tests/tests.mk stress/stress.mk $(wildcard bench/*.mk)
+-include tests/tests.mk stress/stress.mk fuzz/fuzz.mk $(wildcard bench/*.mk)
 -include $(OBJ:.o=.d) $(PLUGIN_SRC:%.c=$(B)/%.d)

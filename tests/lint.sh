@@ -37,7 +37,7 @@ rank() { # rank ROOM: its place in the order, or nothing
 
 mapfile -t files < <(find src -name '*.[ch]' -o -name '*.def' | sort)
 [ ${#files[@]} -gt 0 ] || finding "src/: no source files"
-mapfile -t others < <(find stress tests bench include -name '*.[ch]' -o -name '*.cc' 2>/dev/null | sort)
+mapfile -t others < <(find stress fuzz tests bench include -name '*.[ch]' -o -name '*.cc' 2>/dev/null | sort)
 
 # Includes point down, and quoted ones name a room.
 for file in "${files[@]}"; do

@@ -42,6 +42,11 @@ static void check_bad_nodes(void)
 	errno = 0;
 	CHECK(hak_node_of(NULL) == -1 && errno == EINVAL, "NULL is on a node, errno %d", errno);
 	CHECK(hak_node_of(bad) == -1, "static memory is on a node of ours");
+	for (size_t i = 1; i < 16; i++) {
+		errno = 0;
+		CHECK(hak_node_of((char *)opaque(4096 + i)) == -1 && errno == EINVAL,
+			"a misaligned address is on a node, errno %d", errno);
+	}
 }
 
 /* A heap's blocks count as its node's; they are resident once they are touched, and then freed. */

@@ -32,7 +32,7 @@ T_LINKED := $(B)/tests/linked
 T_STRESS := $(notdir $(basename $(wildcard stress/stress_*.c)))
 
 # -fno-builtin: the compiler must not remove a malloc whose block is only freed.
-T_FLAGS := -D_GNU_SOURCE -fno-builtin -Itests -DTEST_SANITIZED=$(if $(filter asan tsan%,$(BUILD)),1,0)
+T_FLAGS := -D_GNU_SOURCE -fno-builtin -Itests -DTEST_SANITIZED=$(if $(filter asan tsan% fuzz%,$(BUILD)),1,0)
 T_COMMON := $(COMMON) -O1 $(T_FLAGS) -DTEST_FORM_HAK=0
 
 HAK_BINS := $(patsubst %,$(B)/tests/hak/%,$(T_API) $(T_HAK))
@@ -121,6 +121,13 @@ group_stress = $(if $(T_STRESS),--group $(1)-$(2)/stress --timeout 240 --env "$(
 	$(patsubst %,build/$(1)-$(2)/stress/%,$(T_STRESS)))
 group_build = $(if $(filter asan tsan ubsan,$(2)),,$(call group_libc,$(1),$(2))) \
 	$(call group_hak,$(1),$(2)) $(call group_unit,$(1),$(2))
+# Replays of the corpus, in both forms; and a short run of libFuzzer, always with the same seed.
+group_replay = --group $(1)-$(2)/fuzz --timeout 120 --env "$(SAN_ENV)" \
+	$(foreach t,$(FUZZ_TARGETS),"build/$(1)-$(2)/fuzz/fuzz_$(t) fuzz/corpus/$(t)")
+group_replay_libc = --group $(1)-$(2)/fuzz-libc --timeout 120 \
+	--preload build/$(1)-$(2)/libhakmem.so \
+	$(foreach t,$(FUZZ_CALLS),"build/$(1)-tests/fuzz/fuzz_$(t) fuzz/corpus/$(t)")
+group_fuzz = --group fuzz --timeout 300 $(foreach t,$(FUZZ_TARGETS),"fuzz/run --seconds $(1) --seed 1 build/clang-fuzz-tiny/fuzz/fuzz_$(t)")
 group_meta = --group meta --timeout 300 "make -s lint" "make -s symbols" $(T_META)
 group_programs = $(if $(1),--group programs --timeout $(2) $(1))
 
@@ -139,16 +146,20 @@ test-hak: $(HAK_BINS)
 # ---- make check, make check-all -------------------------------------------------------------
 
 CHECK_STRESS_S := 3
+CHECK_FUZZ_S := 2
 sub = +$(MAKE) --no-print-directory -j2 CC=$(1) BUILD=$(2)
 
 check:
-	$(call sub,gcc,release) all tests-build
+	$(call sub,gcc,release) all tests-build fuzz-build
 	$(call sub,gcc,debug) tests-build stress-build
-	$(call sub,gcc,tiny) tests-build stress-build
+	$(call sub,gcc,tiny) tests-build stress-build fuzz-build
 	$(call sub,gcc,tsan) stress-build
+	$(call sub,clang,fuzz-tiny) fuzz-build
 	@$(RUN) -o build/check/log $(call group_meta) \
 		$(foreach b,release debug tiny,$(call group_build,gcc,$(b))) \
 		$(foreach b,debug tiny tsan,$(call group_stress,gcc,$(b),$(CHECK_STRESS_S))) \
+		$(call group_replay_libc,gcc,release) $(call group_replay,gcc,tiny) \
+		$(call group_fuzz,$(CHECK_FUZZ_S)) \
 		$(call group_programs,$(sort $(wildcard tests/programs/check-*.sh)),300)
 
 SANITIZERS := asan tsan ubsan
@@ -162,13 +173,15 @@ pair_build = $(1:$(pair_cc)-%=%)
 check-all:
 	$(call sub,gcc,release) all
 	for cc in gcc clang; do for b in release debug tiny $(SANITIZERS) tsan-tiny; do \
-		case $$b in tsan-tiny) what=stress-build ;; release) what=tests-build ;; \
-		*) what="tests-build stress-build" ;; esac; \
+		case $$b in tsan-tiny) what=stress-build ;; release) what="tests-build fuzz-build" ;; \
+		*) what="tests-build stress-build fuzz-build" ;; esac; \
 		$(MAKE) --no-print-directory -j2 CC=$$cc BUILD=$$b $$what || exit 1; \
 	done; done
 	@$(RUN) -o build/check-all/log $(call group_meta) \
 		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		$(foreach p,$(STRESS_PAIRS),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
+		$(foreach p,$(PAIRS),$(call group_replay,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
+		--group fuzz --timeout 600 fuzz/mutants.sh \
 		$(call group_programs,$(sort $(wildcard tests/programs/check-*.sh tests/programs/all-*.sh)),900)
 
 # Placement on all emulated machines; the last line has the least of each row over them.

@@ -123,7 +123,7 @@ hak_heap *hak_heap_create_interleaved(void)
 
 int hak_node_of(const void *block)
 {
-	if (!block || !foreign_is_ours(block)) {
+	if (!block || (uintptr_t)block % BLOCK_ALIGN || !foreign_is_ours(block)) {
 		errno = EINVAL;
 		return -1;
 	}
