@@ -149,14 +149,17 @@ CHECK_STRESS_S := 3
 CHECK_FUZZ_S := 2
 sub = +$(MAKE) --no-print-directory -j2 CC=$(1) BUILD=$(2)
 
+# clang-ubsan: the other compiler and the cheapest sanitizer, so that less is left for check-all to find.
 check:
 	$(call sub,gcc,release) all tests-build fuzz-build
 	$(call sub,gcc,debug) tests-build stress-build
 	$(call sub,gcc,tiny) tests-build stress-build fuzz-build
 	$(call sub,gcc,tsan) stress-build
 	$(call sub,clang,fuzz-tiny) fuzz-build
+	$(call sub,clang,ubsan) tests-build
 	@$(RUN) -o build/check/log $(call group_meta) \
 		$(foreach b,release debug tiny,$(call group_build,gcc,$(b))) \
+		$(call group_build,clang,ubsan) \
 		$(foreach b,debug tiny tsan,$(call group_stress,gcc,$(b),$(CHECK_STRESS_S))) \
 		$(call group_replay_libc,gcc,release) $(call group_replay,gcc,tiny) \
 		$(call group_fuzz,$(CHECK_FUZZ_S)) \
