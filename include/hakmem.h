@@ -244,6 +244,40 @@ struct hak_site_stats {
  */
 HAK_API int hak_site_stats(unsigned index, struct hak_site_stats *stats, size_t bytes);
 
+#define HAK_STRATEGIES 12
+
+/*
+ * What has been learned about keeping freed blocks of 512 KiB and more (option
+ * policy), for blocks of sites of one class. Costs are estimates, in bytes: see the
+ * README. What threads have not merged yet is in it; near enough while they learn.
+ */
+struct hak_policy_stats {
+	uint64_t choice;      /* bytes: blocks of up to so many stay resident */
+	uint64_t windows;     /* in which what happened was looked at, ever */
+	uint64_t matches;     /* played, ever: one for each pair of strategies and window */
+	uint64_t freezes;     /* a choice was settled, ever: from then on no matches */
+	uint64_t relearns;    /* and was opened again */
+	uint64_t canaries;    /* blocks treated against the choice, to check the estimates */
+	uint64_t traffic;     /* bytes that were wanted again, ever */
+	uint64_t cost_cpu;    /* what the strategies in force have cost: CPU time */
+	uint64_t cost_faults; /* page faults */
+	uint64_t cost_idle;   /* idle resident memory */
+	uint64_t gone;        /* of the traffic, bytes that had been purged, as estimated */
+	uint64_t gone_found;  /* and as found */
+	struct {
+		uint64_t threshold; /* bytes */
+		double rating;      /* begins at 1500 */
+		uint64_t wins, losses, draws;
+	} strategy[HAK_STRATEGIES];
+};
+
+/*
+ * Fills *stats for a node, as the kernel numbers it, or the whole process (-1), and
+ * an enum hak_site_class; `bytes` is sizeof *stats. -1 with EINVAL for others.
+ */
+HAK_API int hak_policy_stats(
+	int node, unsigned class_of_site, struct hak_policy_stats *stats, size_t bytes);
+
 /*
  * All statistics, also by node, size class and site, as JSON; arguments and result
  * as snprintf. Does not allocate.

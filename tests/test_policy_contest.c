@@ -19,7 +19,7 @@ static const struct estimate_prices prices = {
 static uint32_t now;
 
 /* One window of 24 MiB blocks that are wanted again after so many ms. */
-static bool window(struct contest *c, uint32_t interval_ms)
+static bool window(struct contest *c, int interval_ms)
 {
 	struct estimate_event e = {24 * MIB, 24 * MIB, interval_ms, false};
 

@@ -17,7 +17,7 @@ static const struct estimate_world helped = {
 	.keep_ms = 500, .batch_bytes = 4 * MIB, .batch_rate = 0};
 static const struct estimate_world alone = {.batch_bytes = 4 * MIB, .batch_rate = 4096};
 
-static struct estimate_event event(uint64_t block, uint32_t ms, bool huge)
+static struct estimate_event event(uint64_t block, int ms, bool huge)
 {
 	return (struct estimate_event){block, min_size(block, 2 * MIB), ms, huge};
 }
@@ -87,7 +87,7 @@ static void add_random(struct estimate_tally *t, struct estimate_event *all, uns
 {
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t block = (uint64_t)(512 + rand() % (40 * 1024)) * KIB;
-		all[i] = event(block, (uint32_t)rand() % 2000, rand() % 2);
+		all[i] = event(block, rand() % 2000, rand() % 2);
 		estimate_add(t, &helped, &all[i]);
 	}
 }
@@ -151,8 +151,8 @@ static void test_break_even(void **state)
 			if (ms < 10)
 				continue;
 			for (int later = 0; later < 2; later++) {
-				struct estimate_event e =
-					event(24 * MIB, later ? ms + ms / 5 : ms - ms / 5, huge);
+				struct estimate_event e = event(
+					24 * MIB, (int)(later ? ms + ms / 5 : ms - ms / 5), huge);
 				struct estimate_tally t = {.events = 0};
 
 				estimate_add(&t, &alone, &e);
@@ -164,6 +164,25 @@ static void test_break_even(void **state)
 	}
 }
 
+/* Errors of a coarse clock cancel: what is wanted at once idles for nothing. */
+static void test_coarse(void **state)
+{
+	struct estimate_prices p = {.touched = 1024, .purge_ns = 90, .turnover = 10 << 20};
+	struct estimate_tally t = {.events = 0};
+	struct estimate_cost terms[ELO_ARMS];
+	uint32_t cost[ELO_ARMS];
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		struct estimate_event e = event(24 * MIB, i % 4 ? -1 : 3, false);
+
+		estimate_add(&t, &alone, &e);
+	}
+	estimate_costs(&t, &p, terms, cost);
+	assert_int_equal(cost[ELO_ARMS - 1], 0);
+	assert_true(cost[0] > ELO_COST_ONE);
+}
+
 /* The largest sums there can be stay in order. */
 static void test_large(void **state)
 {
@@ -173,7 +192,7 @@ static void test_large(void **state)
 	uint32_t cost[ELO_ARMS];
 
 	(void)state;
-	t.kept[11].idle = (uint64_t)1 << 60;
+	t.kept[11].idle = (int64_t)1 << 60;
 	estimate_costs(&t, &p, terms, cost);
 	assert_true(cost[11] > cost[10] && cost[11] <= UINT32_MAX / 2);
 }
@@ -186,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_purged),
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_break_even),
+		cmocka_unit_test(test_coarse),
 		cmocka_unit_test(test_large),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

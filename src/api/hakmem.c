@@ -6,7 +6,9 @@
 #include "base/check.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/rcu.h"
 #include "numa/place.h"
+#include "policy/choice.h"
 #include "segments/verify.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
@@ -166,6 +168,8 @@ size_t hak_purge(void)
 
 int hak_helper_start(void)
 {
+	if (choice_learns())
+		rcu_start();
 	int r = helper_start(pthread_create);
 	if (r)
 		errno = r;

@@ -257,6 +257,8 @@ static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
 			comma, class_bytes(c), u->pages, u->blocks, u->free_bytes);
 		comma = ",";
 	}
+	text_append(text, bytes, used, "], \"policy\": [");
+	policy_json(text, bytes, used, i);
 	text_append(text, bytes, used, "]}");
 }
 
@@ -275,7 +277,11 @@ int hak_stats_json(char *text, size_t bytes)
 			json_node(text, bytes, &used, i);
 	text_append(text, bytes, &used, "],\n  \"sites\": [");
 	sites_json(text, bytes, &used);
-	text_append(text, bytes, &used, "]\n}\n");
+	text_append(text, bytes, &used, "],\n  \"policy\": {");
+	policy_world_json(text, bytes, &used);
+	text_append(text, bytes, &used, ",\n    \"classes\": [");
+	policy_json(text, bytes, &used, NODES_MAX);
+	text_append(text, bytes, &used, "]}\n}\n");
 	return (int)used;
 }
 

@@ -21,6 +21,10 @@ void stats_fill_node(struct hak_node_stats *s, unsigned shard);
 void text_append(char *text, size_t bytes, size_t *used, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* What was learned on a shard, or (SHARE_PROCESS) at all, by class of sites. */
+void policy_json(char *text, size_t bytes, size_t *used, unsigned slot);
+void policy_world_json(char *text, size_t bytes, size_t *used);
+
 /* The elements of the array of sites. */
 void sites_json(char *text, size_t bytes, size_t *used);
 

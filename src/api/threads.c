@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/rcu.h"
 #include "numa/topology.h"
+#include "policy/choice.h"
 #include "tls/helper.h"
 
 #include <dlfcn.h>
@@ -92,6 +93,8 @@ static int begin_c11(void *record)
 static struct begin *begin_of(void *(*posix)(void *), thrd_start_t c11, void *argument)
 {
 	topology_start();
+	if (choice_learns())
+		rcu_start();
 	struct begin *b = rcu_is_ready() ? begin_take() : NULL;
 	if (!b)
 		return NULL;

@@ -27,10 +27,17 @@
 
 /*
  * Mistakes for tests to find (make PLANT=PURGE_ORDER): memory is published, or
- * its page let go, before the kernel was told.
+ * its page let go, before the kernel was told; a snapshot of what was learned is
+ * published by a relaxed exchange, or used again without a grace period.
  */
 #ifndef PLANT_PURGE_ORDER
 #define PLANT_PURGE_ORDER 0
+#endif
+#ifndef PLANT_POLICY_ORDER
+#define PLANT_POLICY_ORDER 0
+#endif
+#ifndef PLANT_POLICY_GRACE
+#define PLANT_POLICY_GRACE 0
 #endif
 #ifndef PLANT_TRIM_ORDER
 #define PLANT_TRIM_ORDER 0

@@ -82,6 +82,12 @@ size_t os_address_space_limit(void);
 /* Minor page faults of this process so far. */
 uint64_t os_faults(void);
 
+/* The same of this thread. */
+uint64_t os_thread_faults(void);
+
+/* Nanoseconds of a clock that only goes forward. */
+uint64_t os_now_ns(void);
+
 /* Milliseconds of a clock that only goes forward, and wraps; for slow paths. */
 uint32_t os_now_ms(void);
 

@@ -1,15 +1,149 @@
 /*
- * choice.c: see choice.h.
+ * choice.c: see choice.h. A stamp is the time in ms (25 bits, wraps after nine
+ * hours), whether the block was to be purged, the class of its site, and its size.
  */
 #include "policy/choice.h"
 
-#include "policy/estimate.h"
+#include "base/os.h"
+#include "policy/share.h"
 
-enum site_class choice_of(unsigned site, size_t bytes)
+#include <errno.h>
+
+#define STAMP_MS_SHIFT 7
+#define STAMP_PURGED ((uint32_t)1 << 6)
+#define STAMP_CONTEXT_SHIFT 4
+#define STAMP_BIN_MASK 15u
+
+/* Windows after which what was learned is merged. */
+#define MERGE_WINDOWS 8
+
+static _Thread_local struct learner *tls_learner;   /* own */
+static _Thread_local uint8_t tls_full, tls_windows; /* own: contexts to close; not merged */
+static _Thread_local bool tls_ended;                /* own: no learner any more */
+
+static bool keeps(unsigned node, unsigned context, unsigned bin, size_t bytes)
 {
-	enum site_class class = site_free(site);
+	struct learner *l = tls_learner;
 	size_t policy = load_rlx(&options.x_policy);
-	if (likely(bytes < CHOICE_BYTES) || policy < POLICY_FIXED)
-		return class;
-	return bytes <= estimate_thresholds[policy - POLICY_FIXED] ? SITE_HOT : SITE_COLD;
+	if (policy >= POLICY_FIXED)
+		return bin <= policy - POLICY_FIXED;
+	/* What others learned, while this thread has seen nothing come back. */
+	if (!l || !l->contest[context].record.windows)
+		return bin <= share_choice(node, context);
+	if (policy == POLICY_FROZEN)
+		return bin <= l->contest[context].choice;
+	return contest_keeps(&l->contest[context], bin, bytes);
+}
+
+/*
+ * When the block is out of hand: purging it takes time, which is none that it would
+ * have idled. What is less than the clock can tell is carried over to the next.
+ */
+static uint32_t purged_ms(uint32_t now, size_t bytes, bool huge)
+{
+	static _Thread_local uint32_t tls_ns; /* own */
+	uint64_t ns = tls_ns + world_purge_ns(&world_now, huge) * (bytes / 4096);
+	tls_ns = (uint32_t)(ns % 1000000);
+	return now + (uint32_t)(ns / 1000000);
+}
+
+enum site_class choice_of(unsigned node, unsigned site, size_t bytes, bool huge, uint32_t *stamp)
+{
+	*stamp = 0;
+	if (likely(!choice_decides(bytes)))
+		return site_free(site, site ? os_now_ms() : 0);
+	uint32_t now = os_now_ms();
+	enum site_class context = site_free(site, now), class = context;
+	unsigned bin = estimate_bin(bytes);
+	/* Too large for any strategy: what is not fixed is left to the site. */
+	if (bin < ELO_ARMS || load_rlx(&options.x_policy) >= POLICY_FIXED)
+		class = keeps(node, context, bin, bytes) ? SITE_HOT : SITE_COLD;
+	if (choice_learns()) {
+		if (class == SITE_COLD)
+			now = purged_ms(now, bytes, huge);
+		*stamp = now << STAMP_MS_SHIFT | (class == SITE_COLD ? STAMP_PURGED : 0) |
+			 (uint32_t)context << STAMP_CONTEXT_SHIFT | (bin + 1);
+	}
+	return class;
+}
+
+/* From the first big block on. */
+static COLD struct learner *begin(unsigned node)
+{
+	int saved = errno;
+	struct learner *l = learner_get();
+	if (l)
+		share_begin(l, node);
+	tls_learner = l;
+	errno = saved;
+	return l;
+}
+
+static struct learner *mine(unsigned node)
+{
+	return likely(tls_learner || tls_ended) ? tls_learner : begin(node);
+}
+
+/* Both are 25 bits wide, and so is what lies between them, with its sign. */
+static int32_t interval(uint32_t now, uint32_t stamp)
+{
+	uint32_t ms = (now << STAMP_MS_SHIFT) - (stamp >> STAMP_MS_SHIFT << STAMP_MS_SHIFT);
+	return (int32_t)ms >> STAMP_MS_SHIFT;
+}
+
+void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident)
+{
+	struct learner *l = mine(node);
+	if (!l)
+		return;
+	unsigned bin = (stamp & STAMP_BIN_MASK) - 1;
+	unsigned context = stamp >> STAMP_CONTEXT_SHIFT & 3;
+	uint32_t now = os_now_ms();
+	struct estimate_event e = {
+		.block = bin < ELO_ARMS ? estimate_thresholds[bin]
+					: 2 * estimate_thresholds[ELO_ARMS - 1],
+		.bytes = bytes,
+		.interval_ms = interval(now, stamp),
+		.huge = huge,
+	};
+	if (learner_reused(l, context, &e, !(stamp & STAMP_PURGED), resident, now))
+		tls_full |= (uint8_t)(1u << context);
+}
+
+bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge)
+{
+	struct learner *l = mine(node);
+	if (l)
+		learner_claimed(l, node, bytes, clean, huge);
+	return tls_full;
+}
+
+void choice_close(size_t in_use)
+{
+	uint32_t now = os_now_ms();
+	bool changed = false;
+	int saved = errno;
+	for (; tls_full; tls_full &= (uint8_t)(tls_full - 1), tls_windows++)
+		changed |=
+			learner_close(tls_learner, (unsigned)__builtin_ctz(tls_full), in_use, now);
+	if ((changed || tls_windows >= MERGE_WINDOWS) && share_merge(tls_learner))
+		tls_windows = 0;
+	errno = saved;
+}
+
+void choice_purged(size_t bytes, uint64_t ns)
+{
+	world_purged(&world_now, bytes, ns);
+}
+
+void choice_thread_end(void)
+{
+	struct learner *l = tls_learner;
+	tls_ended = true;
+	tls_learner = NULL;
+	tls_full = 0;
+	if (!l)
+		return;
+	share_merge(l);
+	learner_put(l);
 }

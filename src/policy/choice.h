@@ -2,6 +2,10 @@
  * choice.h: what becomes of a freed block: how long it stays resident. For 64 to
  * 512 KiB the thermal class of its site says so, and beyond that the strategy in
  * force (option policy): a threshold up to which blocks are kept.
+ *
+ * A freed block leaves a stamp with its memory, and who claims that memory shows it
+ * here: what lies between the two is what the learner of the claiming thread learns
+ * from. Stamps are hints: what is learned stays right when some are lost.
  */
 #ifndef POLICY_CHOICE_H
 #define POLICY_CHOICE_H
@@ -18,7 +22,29 @@ static inline bool choice_decides(size_t bytes)
 	return bytes >= CHOICE_BYTES && load_rlx(&options.x_policy) != POLICY_OFF;
 }
 
-/* What to do with a block of the site that goes to a pool. */
-enum site_class choice_of(unsigned site, size_t bytes);
+/* Is what becomes of freed blocks looked at? */
+static inline bool choice_learns(void)
+{
+	return load_rlx(&options.x_policy) == POLICY_LEARN;
+}
+
+/* What to do with a block of the site that goes to a pool of the node. *stamp: 0 is none. */
+enum site_class choice_of(unsigned node, unsigned site, size_t bytes, bool huge, uint32_t *stamp);
+
+/* So many bytes of the node with that stamp have been claimed. */
+void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident);
+
+/*
+ * A big block has been claimed, after its stamps were shown; so much of it was not
+ * resident. True: choice_close is due, with the bytes in use on all nodes.
+ */
+bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge);
+void choice_close(size_t in_use);
+
+/* A batch of small pages was given back. */
+void choice_purged(size_t bytes, uint64_t ns);
+
+/* The thread ends: what it learned stays. */
+void choice_thread_end(void);
 
 #endif

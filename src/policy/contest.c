@@ -165,6 +165,11 @@ bool contest_close(struct contest *c, const struct estimate_prices *p)
 	c->record.cpu += terms[in_force].cpu * (traffic >> 10) / (ELO_COST_ONE >> 10);
 	c->record.faults += terms[in_force].faults * (traffic >> 10) / (ELO_COST_ONE >> 10);
 	c->record.idle += terms[in_force].idle * (traffic >> 10) / (ELO_COST_ONE >> 10);
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++) {
+		const struct estimate_fate *f =
+			bin <= in_force ? &c->tally.kept[bin] : &c->tally.purged[bin];
+		c->record.gone += f->gone + f->gone_huge;
+	}
 	uint32_t now = regret_of(c, cost);
 	c->regret = (uint32_t)((3 * (uint64_t)c->regret + now) / 4);
 	bool changed = (c->phase == CONTEST_LEARNING || thaw(c)) && learn(c, cost);

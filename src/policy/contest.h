@@ -24,6 +24,8 @@ struct contest_record {
 	uint64_t freezes, relearns, canaries;
 	uint64_t traffic;           /* bytes that were observed */
 	uint64_t cpu, faults, idle; /* the cost of what was in force, in bytes */
+	uint64_t gone,
+		gone_found; /* bytes purged until they were wanted: estimated, and found so */
 	uint64_t wins[ELO_ARMS], losses[ELO_ARMS], draws[ELO_ARMS];
 };
 #define CONTEST_WORDS (sizeof(struct contest_record) / sizeof(uint64_t))

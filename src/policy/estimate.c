@@ -19,7 +19,6 @@ _Static_assert(POLICY_ARMS == ELO_ARMS, "the option names the strategies that ar
 #define HUGE_PAGE (512 * PAGE)
 #define FAULT_NS 1000
 #define FAULT_HUGE_NS 126
-#define PURGE_HUGE_NS 2
 
 /* Bytes that a ns is worth: 0.4, and 0.1 ns to touch a byte of kept memory. */
 #define BYTES_PER_NS 4
@@ -39,21 +38,26 @@ static uint64_t share(uint64_t bytes, uint64_t parts, uint64_t of)
 }
 
 static struct estimate_fate fate(
-	const struct estimate_event *e, uint64_t gone, uint64_t idle_bytes, uint64_t idle_ms)
+	const struct estimate_event *e, uint64_t gone, uint64_t idle_bytes, int64_t idle_ms)
 {
-	struct estimate_fate f = {.idle = idle_bytes * idle_ms};
+	struct estimate_fate f = {.idle = (int64_t)idle_bytes * idle_ms};
 	*(e->huge ? &f.gone_huge : &f.gone) = gone;
 	return f;
+}
+
+static uint64_t positive(int64_t x)
+{
+	return x > 0 ? (uint64_t)x : 0;
 }
 
 /* It idles until it is wanted, or until the helper comes: after one to two ticks. */
 struct estimate_fate estimate_kept(const struct estimate_world *w, const struct estimate_event *e)
 {
-	uint64_t ms = e->interval_ms, lost = share(e->bytes, w->kept_lost, 1024);
-	uint64_t late = w->keep_ms && ms > w->keep_ms ? ms - w->keep_ms : 0;
+	int64_t ms = e->interval_ms, keep = w->keep_ms, most = keep + keep / 2;
+	uint64_t lost = share(e->bytes, w->kept_lost, 1024);
+	uint64_t late = keep ? positive(ms - keep) : 0;
 	uint64_t gone = lost + share(e->bytes - lost, late, max_size(w->keep_ms, 1));
-	uint64_t most = w->keep_ms + w->keep_ms / 2;
-	return fate(e, gone, e->bytes - lost, w->keep_ms && ms > most ? most : ms);
+	return fate(e, gone, e->bytes - lost, keep && ms > most ? most : ms);
 }
 
 /*
@@ -62,18 +66,19 @@ struct estimate_fate estimate_kept(const struct estimate_world *w, const struct 
  */
 struct estimate_fate estimate_purged(const struct estimate_world *w, const struct estimate_event *e)
 {
-	uint64_t ms = e->interval_ms, filled = e->block + w->batch_rate * ms;
-	uint64_t batch = max_size(w->batch_bytes, 1);
-	uint64_t gone = share(e->bytes, filled, batch);
+	uint64_t ms = positive(e->interval_ms), batch = max_size(w->batch_bytes, 1);
+	uint64_t gone = share(e->bytes, e->block + w->batch_rate * ms, batch), fill = ms;
 	if (w->keep_ms)
 		gone += share(e->bytes - gone, ms, w->keep_ms);
 	/* What goes does so half-way, on average, or as soon as the batch is full. */
-	uint64_t fill = e->block >= batch ? 0
-			: w->batch_rate   ? (batch - e->block) / w->batch_rate
-					  : ms;
-	fill = w->keep_ms ? min_size(fill, w->keep_ms) : fill;
-	struct estimate_fate f = fate(e, gone, e->bytes - gone, ms);
-	f.idle += gone * min_size(fill, ms) / 2;
+	if (e->block >= batch)
+		fill = 0;
+	else if (w->batch_rate)
+		fill = (batch - e->block) / w->batch_rate;
+	if (w->keep_ms)
+		fill = min_size(fill, w->keep_ms);
+	struct estimate_fate f = fate(e, gone, e->bytes - gone, e->interval_ms);
+	f.idle += (int64_t)(gone * min_size(fill, ms) / 2);
 	return f;
 }
 
@@ -120,13 +125,13 @@ static struct estimate_cost price(
 	uint64_t small = f->gone / PAGE, huge = f->gone_huge / PAGE;
 	uint64_t small_touched = share(small, p->touched, 1024);
 	uint64_t huge_touched = share(huge, p->touched, 1024);
-	uint64_t ns = small * p->purge_ns + huge * PURGE_HUGE_NS + small_touched * FAULT_NS +
-		      huge_touched * FAULT_HUGE_NS;
+	uint64_t ns = small * p->purge_ns + huge * ESTIMATE_PURGE_HUGE_NS +
+		      small_touched * FAULT_NS + huge_touched * FAULT_HUGE_NS;
 	uint64_t faulted = small_touched * PAGE + huge_touched * PAGE / (HUGE_PAGE / PAGE);
 	return (struct estimate_cost){
 		.cpu = per_byte(ns * BYTES_PER_NS, traffic),
 		.faults = per_byte(faulted / 10 * 3, traffic),
-		.idle = per_byte(idle_cost(f->idle, p->turnover), traffic),
+		.idle = per_byte(idle_cost(positive(f->idle), p->turnover), traffic),
 	};
 }
 
@@ -154,7 +159,7 @@ uint32_t estimate_break_even_ms(const struct estimate_prices *p, bool huge)
 {
 	struct estimate_fate f = {.gone = huge ? 0 : HUGE_PAGE, .gone_huge = huge ? HUGE_PAGE : 0};
 	struct estimate_cost gone = price(&f, p, HUGE_PAGE);
-	struct estimate_fate one = {.idle = (uint64_t)HUGE_PAGE << 10};
+	struct estimate_fate one = {.idle = (int64_t)HUGE_PAGE << 10};
 	uint64_t idle = price(&one, p, HUGE_PAGE).idle; /* of 1024 ms */
 	uint64_t ms = ((gone.cpu + gone.faults) << 10) / max_size(idle, 1);
 	return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;

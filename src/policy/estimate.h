@@ -28,16 +28,16 @@ struct estimate_world {
 };
 
 struct estimate_event {
-	uint64_t block;       /* size of the block that was freed */
-	uint64_t bytes;       /* its part that was claimed now */
-	uint32_t interval_ms; /* between the two */
-	bool huge;            /* in huge pages */
+	uint64_t block;      /* size of the block that was freed */
+	uint64_t bytes;      /* its part that was claimed now */
+	int32_t interval_ms; /* between the two; as clocks are coarse, it may be negative */
+	bool huge;           /* in huge pages */
 };
 
 /* Traffic, and what became of it, in bytes and byte milliseconds. */
 struct estimate_fate {
 	uint64_t gone, gone_huge; /* purged, so that its pages fault: small and huge ones */
-	uint64_t idle;            /* resident and unused */
+	int64_t idle;             /* resident and unused */
 };
 struct estimate_tally {
 	uint64_t events, bytes;
@@ -62,6 +62,7 @@ struct estimate_prices {
 /* Until they have been measured. Turnover has to be. */
 #define ESTIMATE_TOUCHED 1024
 #define ESTIMATE_PURGE_NS 90
+#define ESTIMATE_PURGE_HUGE_NS 2 /* of 4 KiB */
 
 /* The three terms of a cost, per byte of traffic, in units of 1/65536 (elo.h). */
 struct estimate_cost {

@@ -85,13 +85,12 @@ void site_fresh(unsigned site, size_t bytes)
 	bump(&sites[site].x_fresh_bytes, bytes);
 }
 
-enum site_class site_free(unsigned site)
+enum site_class site_free(unsigned site, uint32_t now)
 {
 	struct site *s = &sites[site];
 	if (!site)
 		return SITE_HOT;
 	bump(&s->x_frees, 1);
-	uint32_t now = os_now_ms();
 	store_rlx(&s->x_freed_ms, now ? now : 1); /* 0 means none */
 	return load_rlx(&s->x_class);
 }

@@ -40,7 +40,7 @@ unsigned site_alloc(uintptr_t caller);
 void site_fresh(unsigned site, size_t bytes);
 
 /* What to do with a block of the site that goes to the pools. */
-enum site_class site_free(unsigned site);
+enum site_class site_free(unsigned site, uint32_t now_ms);
 
 /* The class of a site from its score and the class it had: they differ by hysteresis. */
 enum site_class site_classify(int score, enum site_class before);

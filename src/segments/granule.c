@@ -14,6 +14,7 @@
 #include "segments/granule.h"
 
 #include "base/os.h"
+#include "policy/choice.h"
 #include "policy/clock.h"
 #include "segments/map.h"
 #include "segments/purge.h"
@@ -73,6 +74,41 @@ static void unclaim(struct region *r, size_t from, size_t to, const uint32_t *di
 	}
 }
 
+#define STAMPS (GRANULE_SLICES / STAMP_SLICES)
+
+void granules_stamp(char *start, size_t count, uint32_t stamp)
+{
+	struct region *r = map_region(start);
+	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
+	for (size_t g = from; g < from + count; g++)
+		store_rlx(&r->x_stamps[g * STAMPS], stamp);
+}
+
+/* Shows the stamps of what was claimed, block by block, and takes them away. */
+static COLD void show_stamps(struct region *r, size_t from, size_t count, const uint32_t *dirty)
+{
+	uint32_t last = 0;
+	bool huge = r->kind & REGION_HUGE, resident = false;
+	size_t run = 0;
+	for (size_t g = from; g <= from + count; g++) {
+		uint32_t stamp = 0;
+		bool was = false;
+		if (g < from + count) {
+			_Atomic(uint32_t) *x_stamp = &r->x_stamps[g * STAMPS];
+			stamp = load_rlx(x_stamp);
+			store_rlx(x_stamp, 0);
+			was = dirty[g / WORD_BITS - from / WORD_BITS] >> (g % WORD_BITS) & 1;
+		}
+		if (last && (stamp != last || was != resident || g == from + count)) {
+			choice_reused(r->node, last, run * GRANULE_BYTES, huge, resident);
+			run = 0;
+		}
+		run = stamp == last && run ? run + 1 : 1;
+		last = stamp;
+		resident = was;
+	}
+}
+
 /* All or nothing. */
 static bool claim_run(struct region *r, size_t from, size_t count, bool *zero)
 {
@@ -90,6 +126,12 @@ static bool claim_run(struct region *r, size_t from, size_t count, bool *zero)
 	}
 	pool_claimed(r->node, bytes, count * GRANULE_BYTES - bytes);
 	*zero = bytes == 0 && !os_purged_lazily();
+	if (choice_learns()) {
+		show_stamps(r, from, count, dirty);
+		if (choice_claimed(r->node, count * GRANULE_BYTES, count * GRANULE_BYTES - bytes,
+			    r->kind & REGION_HUGE))
+			choice_close(pool_in_use_all());
+	}
 	return true;
 }
 

@@ -23,6 +23,9 @@ bool granules_claim_at(char *start, size_t count, bool *zero);
 /* Gives granules back, and trims the pool. */
 void granules_free(char *start, size_t count, bool dirty, enum site_class class);
 
+/* Before that: leaves the stamp of a freed block with its first `count` granules. */
+void granules_stamp(char *start, size_t count, uint32_t stamp);
+
 /* The same without trimming, for a purger: the region's granules from index `from` on. */
 void granules_publish(struct region *r, size_t from, size_t count, bool dirty);
 

@@ -15,6 +15,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "numa/place.h"
+#include "policy/choice.h"
 #include "policy/clock.h"
 #include "policy/limit.h"
 #include "segments/granule.h"
@@ -74,6 +75,14 @@ void pool_taken(unsigned node, size_t dirty, size_t clean)
 	uint64_t left = sub_rlx(&n->x_dirty_bytes, dirty) - dirty;
 	if (left < load_rlx(&n->x_dirty_low))
 		store_rlx(&n->x_dirty_low, left);
+}
+
+size_t pool_in_use_all(void)
+{
+	size_t bytes = 0;
+	for (unsigned node = 0; node < topology_nodes(); node++)
+		bytes += pool_in_use(&nodes[node]);
+	return bytes;
 }
 
 static char *won_start(const struct won *w)
@@ -162,13 +171,25 @@ static void batch_retry(struct batch *b)
 		b->kept > b->purged && b->kept >= KEPT_BATCHES * load_rlx(&options.x_batch_bytes);
 }
 
+/* The call is timed where somebody learns from it. */
+static bool batch_purge(const struct batch *b)
+{
+	struct region *r = map_region(won_start(&b->won[0]));
+	bool timed = choice_learns() && !(r->kind & REGION_HUGE);
+	uint64_t before = timed ? os_now_ns() : 0;
+	bool purged = won_purge(b->won, b->count);
+	if (timed && purged)
+		choice_purged(b->bytes, os_now_ns() - before);
+	return purged;
+}
+
 static void batch_flush(struct batch *b)
 {
 	if (!b->count)
 		return;
 	if (PLANT_PURGE_ORDER)
 		batch_publish(b);
-	if (won_purge(b->won, b->count)) {
+	if (batch_purge(b)) {
 		sub_rlx(&nodes[b->node].x_resident, b->bytes);
 		b->purged += b->bytes;
 		if (!PLANT_PURGE_ORDER)

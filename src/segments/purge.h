@@ -31,6 +31,9 @@ static inline size_t pool_in_use(const struct node *n)
 	return resident > dirty ? resident - dirty : 0;
 }
 
+/* The same of all nodes. */
+size_t pool_in_use_all(void);
+
 /*
  * For whoever frees a big block of a site, before it publishes these bits of a
  * word of x_slices: says when they are to be purged. Afterwards pool_trim.

@@ -71,6 +71,28 @@ static void clear_hint(
 		or_sc(x_hint, bit);               /* [S3] */
 }
 
+/*
+ * What was claimed may be what is left of a freed big block. Only another big one
+ * says that it was wanted again.
+ */
+static COLD void show_stamps(struct region *r, size_t index, size_t slices, size_t dirty)
+{
+	bool huge = r->kind & REGION_HUGE, big = slices * SLICE_BYTES >= CHOICE_BYTES;
+	size_t bytes = slices * SLICE_BYTES;
+	for (size_t i = index / STAMP_SLICES; i <= (index + slices - 1) / STAMP_SLICES; i++) {
+		uint32_t stamp = load_rlx(&r->x_stamps[i]);
+		if (!stamp)
+			continue;
+		store_rlx(&r->x_stamps[i], 0);
+		if (big)
+			choice_reused(r->node, stamp, bytes, huge, dirty * 2 >= slices);
+		big = false; /* its bytes count once */
+	}
+	if (slices * SLICE_BYTES >= CHOICE_BYTES &&
+		choice_claimed(r->node, bytes, bytes - dirty * SLICE_BYTES, huge))
+		choice_close(pool_in_use_all());
+}
+
 static struct page *claim_in_granule(
 	struct region *r, size_t g, const struct request *q, bool *zero)
 {
@@ -93,6 +115,9 @@ static struct page *claim_in_granule(
 		page->start = (char *)r->base + index * SLICE_BYTES;
 		page->slices = (uint8_t)q->slices;
 		page->node = r->node;
+		if (unlikely(choice_learns() &&
+			     (load_rlx(&r->x_stamped) || q->slices * SLICE_BYTES >= CHOICE_BYTES)))
+			show_stamps(r, index, q->slices, dirty);
 		return page;
 	}
 }
@@ -257,7 +282,14 @@ void span_free(struct page *page)
 		store_rlx(&page[i].x_owner, OWNER_NONE);
 	add_rlx(&nodes[r->node].x_spans_freed, 1);
 	uint32_t mask = span_mask(first, slices);
-	pool_classify(r, index / GRANULE_SLICES, mask, choice_of(page->site, slices * SLICE_BYTES));
+	uint32_t stamp;
+	enum site_class class =
+		choice_of(r->node, page->site, slices * SLICE_BYTES, r->kind & REGION_HUGE, &stamp);
+	if (stamp) {
+		store_rlx(&r->x_stamped, true);
+		store_rlx(&r->x_stamps[index / STAMP_SLICES], stamp);
+	}
+	pool_classify(r, index / GRANULE_SLICES, mask, class);
 	slices_publish(r, index / GRANULE_SLICES, mask, true);
 	clock_poke();
 	pool_trim(r->node);

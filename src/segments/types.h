@@ -102,6 +102,14 @@
  *  [B1] x_taken of a thread's record (api/threads.c). The thread has read it before
  *       it is written again; release: begin_drop; acquire: begin_take. From writer
  *       to thread, pthread_create orders.
+ *  [Y1] stack of free learners (policy/learner.c), as [H1]: release: learner_put; acquire:
+ *       learner_get. [Y2] x_chunks there, as [C1].
+ *  [Y3] stacks of snapshots (policy/share.c). Spare ones as [H1]; retired ones are taken
+ *       whole. release: spare_push, retire; acquire: spare_pop, share_reclaim.
+ *       [T] stress_protocol_share
+ *  [Y4] x_current there: publishes a snapshot, which is read under RCU and used again after
+ *       a grace period; release and acquire: publish; acquire: its readers.
+ *       [T] stress_protocol_share, test_meta_plants
  *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;
  *       acquire: its readers.
  */
@@ -171,6 +179,9 @@ struct page {
 };
 _Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it");
 
+/* A freed block's stamp lies with its first slices; a free whale's, with each granule. */
+#define STAMP_SLICES 8
+
 #define SLICES_ALL ((uint64_t)0xffffffffu)
 #define SLICES_DIRTY_SHIFT 32
 
@@ -203,8 +214,11 @@ struct region {
 	struct region *_Atomic x_next; /* any: in its node's list [R1]; const once published */
 	uint8_t node;                  /* const */
 	uint8_t kind;                  /* const: REGION_* */
+	_Atomic(bool) x_stamped;       /* any: relaxed; there are stamps */
 	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
 	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
+	/* the slices' owner writes, relaxed: of freed big blocks (policy/choice.h), or 0 */
+	_Atomic(uint32_t) x_stamps[REGION_SLICES / STAMP_SLICES];
 };
 
 /*

@@ -117,19 +117,30 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 	return page;
 }
 
+/* The last granule counts when at least half of it was used. */
+static void whale_retire(char *start, size_t bytes, enum site_class class, uint32_t stamp)
+{
+	if (stamp)
+		granules_stamp(
+			start, max_size((bytes + GRANULE_BYTES / 2) >> GRANULE_SHIFT, 1), stamp);
+	granules_free(start, granules_of(bytes), true, class);
+}
+
 void whale_free(struct page *page)
 {
 	char *start = page->start;
 	size_t bytes = load_rlx(&page->x_bytes);
 	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
-	enum site_class class = choice_of(page->site, bytes);
+	uint32_t stamp;
+	enum site_class class = choice_of(
+		page->node, page->site, bytes, page_region(page)->kind & REGION_HUGE, &stamp);
 	int saved = errno;
 	count(page, -1);
 	store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
 	if (mapped)
 		os_unmap(start, bytes);
 	else
-		granules_free(start, granules_of(bytes), true, class);
+		whale_retire(start, bytes, class, stamp);
 	errno = saved;
 }
 

@@ -17,6 +17,7 @@
 #include "base/os.h"
 #include "policy/clock.h"
 #include "policy/limit.h"
+#include "policy/share.h"
 #include "segments/page.h"
 #include "segments/purge.h"
 #include "segments/trim.h"
@@ -192,6 +193,8 @@ static void *run(void *unused)
 	if (policy == SCHED_FIFO || policy == SCHED_RR)
 		sched_setscheduler(0, SCHED_OTHER, &none);
 	while (load_rlx(&clock_now.x_state) != CLOCK_ENDED) {
+		/* Not while it counts as busy: a thread that is stopped may hold this up. */
+		share_reclaim();
 		if (!guarded_tick())
 			sleep_until_poked();
 		os_wait(&clock_now.x_state, CLOCK_TICKING,

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/rcu.h"
 #include "numa/place.h"
+#include "policy/choice.h"
 #include "policy/clock.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ static void thread_end(void *heap)
 		clock_end();
 	tls_ended = true;
 	tls_heap = &heap_none;
+	choice_thread_end();
 	rcu_thread_end();
 	heap_put(heap);
 }

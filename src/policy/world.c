@@ -1,0 +1,76 @@
+/*
+ * world.c: see world.h.
+ */
+#include "policy/world.h"
+
+#include "base/options.h"
+#include "policy/clock.h"
+
+/* Traffic is folded in that often, and halved when it covers so much. */
+#define FOLD_MS 100
+#define SPAN_MS 16384
+#define FIRST_MS 10
+
+/* The peak forgets one part in so many per ms. */
+#define PEAK_MS 32768
+
+/* One measurement counts one part in so many; being interrupted is no measurement. */
+#define PURGE_SHARE 8
+#define PURGE_TIMES 4
+
+void world_traffic(struct world *w, uint64_t bytes, uint64_t in_use, uint32_t now_ms)
+{
+	uint32_t last = load_rlx(&w->x_folded_ms), now = now_ms ? now_ms : 1;
+	add_rlx(&w->x_traffic, bytes);
+	if (in_use > load_rlx(&w->x_peak))
+		store_rlx(&w->x_peak, in_use);
+	if (!last) {
+		cas_rlx(&w->x_folded_ms, &last, now);
+		return;
+	}
+	uint64_t passed = (uint32_t)(now - last), ms = load_rlx(&w->x_ms);
+	if (passed < (ms ? FOLD_MS : FIRST_MS) || !cas_rlx(&w->x_folded_ms, &last, now))
+		return;
+	uint64_t fresh = atomic_exchange_explicit(&w->x_traffic, 0, memory_order_relaxed);
+	uint64_t all = load_rlx(&w->x_bytes) + fresh, peak = load_rlx(&w->x_peak);
+	for (ms += passed; ms > SPAN_MS; ms /= 2)
+		all /= 2;
+	store_rlx(&w->x_bytes, all);
+	store_rlx(&w->x_ms, ms);
+	peak -= peak / PEAK_MS * min_size(passed, PEAK_MS);
+	store_rlx(&w->x_peak, max_size(peak, in_use));
+}
+
+void world_purged(struct world *w, uint64_t bytes, uint64_t ns)
+{
+	uint64_t pages = bytes / 4096, before = load_rlx(&w->x_purge_ns);
+	if (!pages)
+		return;
+	add_rlx(&w->x_purged, bytes);
+	add_rlx(&w->x_purges, ns);
+	if (!before)
+		before = ESTIMATE_PURGE_NS;
+	uint64_t now = min_size(ns / pages, before * PURGE_TIMES);
+	store_rlx(&w->x_purge_ns,
+		(uint32_t)((before * (PURGE_SHARE - 1) + now + PURGE_SHARE / 2) / PURGE_SHARE));
+}
+
+uint64_t world_purge_ns(const struct world *w, bool huge)
+{
+	uint32_t ns = load_rlx(&w->x_purge_ns);
+	return huge ? ESTIMATE_PURGE_HUGE_NS : ns ? ns : ESTIMATE_PURGE_NS;
+}
+
+void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p)
+{
+	uint32_t state = load_rlx(&clock_now.x_state);
+	bool helped = state == CLOCK_ASLEEP || state == CLOCK_TICKING;
+	uint64_t ms = max_size(load_rlx(&w->x_ms), 1), peak = max_size(load_rlx(&w->x_peak), MIB);
+	uint64_t rate = load_rlx(&w->x_bytes) / ms;
+	e->keep_ms = helped ? (uint32_t)load_rlx(&options.x_purge_delay_ms) : 0;
+	e->batch_bytes = load_rlx(&options.x_batch_bytes);
+	e->batch_rate = rate;
+	p->purge_ns = (uint32_t)world_purge_ns(w, false);
+	/* 2^20 * rate / peak: both are shortened, so that nothing overflows. */
+	p->turnover = min_size(rate, (uint64_t)1 << 40) * 1024 / max_size(peak >> 10, 1);
+}

@@ -1,0 +1,34 @@
+/*
+ * world.h: what the costs of a block depend on beside the block: how fast the
+ * process turns its memory over, what giving back costs, who gives back idle
+ * memory. All of it is measured, for the whole process, on slow paths. Every field
+ * is relaxed, and right enough when an update is lost.
+ */
+#ifndef POLICY_WORLD_H
+#define POLICY_WORLD_H
+
+#include "base/atomic.h"
+#include "policy/estimate.h"
+
+struct world {
+	_Atomic(uint64_t) x_traffic;          /* any: relaxed; bytes since the last fold */
+	_Atomic(uint64_t) x_bytes, x_ms;      /* any: relaxed; the last 8 to 16 s */
+	_Atomic(uint64_t) x_peak;             /* any: relaxed; bytes in use, decaying */
+	_Atomic(uint32_t) x_folded_ms;        /* any: relaxed; when, or 0 */
+	_Atomic(uint32_t) x_purge_ns;         /* any: relaxed; by the page of 4 KiB, or 0 */
+	_Atomic(uint64_t) x_purged, x_purges; /* any: relaxed; bytes and ns of what was timed */
+};
+
+/* So many bytes were allocated in big blocks; so many are in use now. */
+void world_traffic(struct world *w, uint64_t bytes, uint64_t in_use, uint32_t now_ms);
+
+/* So many bytes in small pages were given back by one call in so many ns. */
+void world_purged(struct world *w, uint64_t bytes, uint64_t ns);
+
+/* What giving back a page of 4 KiB costs, also of a huge one. */
+uint64_t world_purge_ns(const struct world *w, bool huge);
+
+/* For estimates; `kept_lost` and `touched` are the caller's. */
+void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * The learned policy in one thread: what is reused at once is kept and settles; of two sizes with
+ * opposite habits the one that idles is purged and the other kept; when the first habit comes back,
+ * so does the first choice. Every match is in the statistics, and estimates agree with what was found.
+ */
+#include "hakmem.h"
+#include "test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { SMALL = 2 << 20, LARGE = 12 << 20, LARGE_EVERY_MS = 60, SITES = 3 };
+
+static void *volatile block;
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* One place in the program, so that there is one site. */
+static __attribute__((noinline)) void use(size_t size)
+{
+	char *p = hak_malloc(size);
+
+	CHECK(p, "hak_malloc(%zu)", size);
+	block = p;
+	for (size_t i = 0; i < size; i += 4096)
+		p[i] = 1;
+	hak_free(p);
+}
+
+/* Small blocks all the time, and a large one now and then. */
+static void habit(unsigned ms, bool large)
+{
+	uint64_t end = now_ms() + ms, next = 0;
+
+	while (now_ms() < end) {
+		use(SMALL);
+		if (large && now_ms() >= next) {
+			use(LARGE);
+			next = now_ms() + LARGE_EVERY_MS;
+		}
+	}
+}
+
+static struct hak_policy_stats hot(void)
+{
+	struct hak_policy_stats s;
+
+	CHECK(hak_policy_stats(-1, HAK_SITE_HOT, &s, sizeof s) == 0, "hak_policy_stats");
+	return s;
+}
+
+static void check_sums(void)
+{
+	for (unsigned class = 0; class < SITES; class ++) {
+		struct hak_policy_stats s, node;
+		uint64_t played = 0;
+
+		CHECK(hak_policy_stats(-1, class, &s, sizeof s) == 0 &&
+				hak_policy_stats(0, class, &node, sizeof node) == 0,
+			"hak_policy_stats");
+		CHECK(memcmp(&s, &node, sizeof s) == 0, "the only node is not the process");
+		for (unsigned i = 0; i < HAK_STRATEGIES; i++)
+			played += s.strategy[i].wins + s.strategy[i].losses + s.strategy[i].draws;
+		CHECK(played == 2 * s.matches, "%llu sides of %llu matches",
+			(unsigned long long)played, (unsigned long long)s.matches);
+		CHECK(s.matches % 66 == 0 && s.matches / 66 <= s.windows,
+			"%llu matches in %llu windows", (unsigned long long)s.matches,
+			(unsigned long long)s.windows);
+	}
+}
+
+static void check_arguments(void)
+{
+	struct hak_policy_stats s;
+
+	errno = 0;
+	CHECK(hak_policy_stats(-1, 3, &s, sizeof s) == -1 && errno == EINVAL, "class 3");
+	errno = 0;
+	CHECK(hak_policy_stats(-2, 0, &s, sizeof s) == -1 && errno == EINVAL, "node -2");
+	errno = 0;
+	CHECK(hak_policy_stats(4000, 0, &s, sizeof s) == -1 && errno == EINVAL, "node 4000");
+	memset(&s, 1, sizeof s);
+	CHECK(hak_policy_stats(-1, 0, &s, sizeof s.choice) == 0 && s.choice == 32 << 20 &&
+			s.windows == 0x0101010101010101,
+		"a shorter structure");
+}
+
+static void check_frozen(uint64_t choice)
+{
+	struct hak_policy_stats before = hot(), after;
+
+	CHECK(hak_option_set("policy", "frozen") == 0, "frozen");
+	habit(300, true);
+	after = hot();
+	CHECK(memcmp(&before, &after, sizeof before) == 0 && after.choice == choice,
+		"frozen learned something");
+	CHECK(hak_option_set("policy", "learn") == 0, "learn");
+}
+
+int main(void)
+{
+	struct hak_stats before, after;
+	struct hak_policy_stats s;
+
+	if (TEST_SANITIZED)
+		test_skip("the sanitizers make the program, not memory, what takes time");
+	check_arguments();
+	CHECK(hak_option_set("policy", "learn") == 0, "learn");
+	habit(1500, false);
+	s = hot();
+	CHECK(s.choice >= SMALL && s.freezes >= 1, "quick reuse: choice %llu KiB, %llu freezes",
+		(unsigned long long)s.choice >> 10, (unsigned long long)s.freezes);
+	CHECK(s.gone_found <= s.traffic / 100, "%llu of %llu MiB were gone",
+		(unsigned long long)s.gone_found >> 20, (unsigned long long)s.traffic >> 20);
+	habit(1500, true);
+	s = hot();
+	CHECK(s.choice >= SMALL && s.choice < LARGE && s.relearns >= 1,
+		"idle large blocks: choice %llu KiB, %llu relearns",
+		(unsigned long long)s.choice >> 10, (unsigned long long)s.relearns);
+	check_frozen(s.choice);
+	hak_stats(&before, sizeof before);
+	habit(900, true);
+	hak_stats(&after, sizeof after);
+	CHECK(after.purged - before.purged >= 5 * (uint64_t)LARGE,
+		"of %u large blocks %llu MiB were given back", 900 / LARGE_EVERY_MS,
+		(unsigned long long)(after.purged - before.purged) >> 20);
+	CHECK(after.purged - before.purged <= 40 * (uint64_t)LARGE, "%llu MiB were given back",
+		(unsigned long long)(after.purged - before.purged) >> 20);
+	check_sums();
+	/* Now the large one is what is used all the time. */
+	for (uint64_t end = now_ms() + 10000; now_ms() < end && hot().choice < LARGE;)
+		use(LARGE);
+	s = hot();
+	CHECK(s.choice >= LARGE, "large blocks reused at once: choice %llu KiB",
+		(unsigned long long)s.choice >> 10);
+	check_sums();
+	return 0;
+}
