@@ -24,7 +24,7 @@ bool lease_try(struct heap *h)
 {
 	uint32_t idle = 0;
 	return atomic_compare_exchange_strong_explicit(&h->x_lease, &idle, load_rlx(&x_generation),
-		memory_order_seq_cst, memory_order_relaxed); /* [L1] [L2] */
+		memory_order_seq_cst, memory_order_seq_cst); /* [L1] [L2] */
 }
 
 static bool lease_is_lost(struct heap *h)
