@@ -5,6 +5,7 @@
 #   make check-numa      where pages lie, on emulated machines with several nodes
 #   make check-all       + servers, sanitizers x compilers, emulated machines
 #   make stress          the stress programs (BUILD=…, STRESS_S=seconds)
+#   make model           lock-free protocols, explored in every order
 #   make fuzz            libFuzzer targets (FUZZ_S=seconds); their corpus is replayed by make check
 #   make bench           all allocators side by side; bench-quick in 3 minutes
 #   make instructions    the fast path, counted by callgrind
@@ -126,7 +127,7 @@ install: all man
 	install -m 644 build/hakmem.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
 format:
-	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] fuzz/*.[ch] bench/*.[ch])
+	clang-format -i $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] stress/*.[ch] stress/model/*.[ch] fuzz/*.[ch] bench/*.[ch])
 
--include tests/tests.mk stress/stress.mk fuzz/fuzz.mk $(wildcard bench/*.mk)
+-include tests/tests.mk stress/stress.mk stress/model/model.mk fuzz/fuzz.mk $(wildcard bench/*.mk)
 -include $(OBJ:.o=.d) $(PLUGIN_SRC:%.c=$(B)/%.d)

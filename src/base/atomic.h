@@ -27,6 +27,7 @@
 #define or_rlx(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define or_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_release)
 #define and_rlx(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
+#define and_acq(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acquire)
 #define and_sc(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
 /* Strong unless named weak; on failure *expected holds what was found. */

@@ -21,7 +21,7 @@ static inline void inbox_push(struct inbox *inbox, struct block *first, struct b
 /* Everything in the inbox, newest first; the caller then owns it. */
 static inline struct block *inbox_take(struct inbox *inbox)
 {
-	return xchg_sc(&inbox->x_list, NULL); /* [F1] [F2] */
+	return xchg_sc(&inbox->x_list, NULL); /* [F1] [F2+] */
 }
 
 static inline bool inbox_is_empty(struct inbox *inbox)

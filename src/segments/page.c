@@ -103,7 +103,7 @@ static void partial_set(struct region *r, size_t index, unsigned c)
 	if (!set_bit(x_word, bit))
 		return;
 	add_rlx(&nodes[r->node].x_partial[c], 1);
-	or_sc(&r->x_partial_words[c], (uint64_t)1 << (word / PARTIAL_STRIDE)); /* [S4] */
+	or_rel(&r->x_partial_words[c], (uint64_t)1 << (word / PARTIAL_STRIDE)); /* [S4] */
 }
 
 static void untrimmed_set(struct region *r, size_t index)
@@ -186,11 +186,11 @@ static struct page *scan_region(struct region *r, unsigned c, uintptr_t owner)
 			if (page)
 				return page;
 		}
-		/* Empty: forget it, unless a bit was set meanwhile [S4]. */
-		and_sc(&r->x_partial_words[c], ~((uint64_t)1 << stride)); /* [S4] */
+		/* Empty: forget it, unless a bit was set meanwhile. */
+		and_acq(&r->x_partial_words[c], ~((uint64_t)1 << stride)); /* [S4] */
 		for (size_t word = from; word < to; word++)
-			if (load_sc(&r->x_partial[c][word]))                          /* [S4] */
-				or_sc(&r->x_partial_words[c], (uint64_t)1 << stride); /* [S4] */
+			if (load_rlx(&r->x_partial[c][word]))
+				or_rlx(&r->x_partial_words[c], (uint64_t)1 << stride);
 	}
 	return NULL;
 }

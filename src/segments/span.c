@@ -68,7 +68,7 @@ static void clear_hint(
 {
 	and_sc(x_hint, ~bit);                     /* [S3] */
 	if (candidates(load_sc(x_slices), dirty)) /* [S3] */
-		or_sc(x_hint, bit);               /* [S3] */
+		or_sc(x_hint, bit);               /* [S3+] */
 }
 
 /*
@@ -232,9 +232,9 @@ void slices_publish(struct region *r, size_t g, uint32_t mask, bool dirty)
 	}
 	or_sc(&r->x_slices[g], word);                           /* [S1] [S2] [S3] */
 	if (!(load_sc(&r->x_has_free[g / 64]) & bit))           /* [S3] */
-		or_sc(&r->x_has_free[g / 64], bit);             /* [S3] */
+		or_sc(&r->x_has_free[g / 64], bit);             /* [S3+] */
 	if (dirty && !(load_sc(&r->x_has_dirty[g / 64]) & bit)) /* [S3] */
-		or_sc(&r->x_has_dirty[g / 64], bit);            /* [S3] */
+		or_sc(&r->x_has_dirty[g / 64], bit);            /* [S3+] */
 }
 
 /*
@@ -260,7 +260,7 @@ uint32_t slices_claim_dirty(struct region *r, size_t g, uint32_t among, bool who
 		uint32_t all = purgeable(r, word);
 		mask = whole && all != SLICES_ALL ? 0 : whole ? all : all & among;
 		if (all & ~mask)
-			or_sc(&r->x_has_dirty[g / 64], bit); /* [S3] */
+			or_sc(&r->x_has_dirty[g / 64], bit); /* [S3+] */
 		if (!mask)
 			return 0;
 	} while (!cas_weak_acq(&r->x_slices[g], &word,

@@ -28,58 +28,65 @@
  *  I8  Descriptors, regions and heaps are type-stable: never unmapped, never
  *      reused as anything else.
  *
- * Order table. [T] names the test that covers the pair.
+ * Order table. [T] names what covers the pair: "model m" explores it in every order
+ * that C11 allows and fails when one of its accesses is weakened (docs/models.md);
+ * stress programs meet it under ThreadSanitizer. Accesses cited with a plus, as [S3+],
+ * have the order of their kind without a model that needs it.
  *  [M1] map entry. Publishes the region's fields. release: region_window;
  *       acquire: map_region. A weaker load could see the entry, not its base.
  *  [S1] x_slices. Freeing slices publishes the descriptor reset and the last
  *       use of the memory; release: slices_publish; acquire: claim_in_granule.
  *       Without it a claimer's writes could precede the last owner's reads.
- *       [T] stress_protocol_slices
+ *       [T] model slices, stress_protocol_slices
  *  [S2] x_slices, purge. The purger claims (acquire: slices_claim_dirty) and publishes
  *       (release: slices_publish) as any owner does, so madvise lies between the two.
- *       [T] stress_purge, test_meta_plants
+ *       [T] model slices, stress_purge, test_meta_plants
  *  [S3] x_slices and the hints x_has_free, x_has_dirty (store buffering). Whoever
  *       gives slices changes x_slices, then reads or sets the hint; whoever finds
  *       nothing clears the hint, then reads x_slices again. All are seq_cst, so no
- *       slice is left without its hints. [T] stress_protocol_slices
+ *       slice is left without its hints. [T] model slices, stress_protocol_slices
  *  [G1] x_slices of whale regions. As [S1] and [S2], by the granule: release:
- *       word_publish; acquire: word_claim. [T] stress_protocol_granules
- *  [S4] x_partial_words and x_partial: the same pattern. The bit in x_partial is
- *       set first, the summary after; scan_region clears the summary, then reads.
- *       [T] stress_protocol_pages
+ *       word_publish; acquire: word_claim. [T] model granules, stress_protocol_granules
+ *  [S4] x_partial_words, which sums x_partial up. The bit in x_partial is set first,
+ *       the summary after, each time; scan_region clears the summary, then reads. Both
+ *       change the same word, so whoever comes later sees what the other did before;
+ *       release: partial_set; acquire: scan_region. [T] model pages
  *  [P1] x_owner, letting go. Publishes the page's fields; release: page_let_go;
- *       acquire: page_take. [T] stress_protocol_pages
+ *       acquire: page_take. [T] model pages, stress_protocol_pages
  *  [P2] x_owner and the partial bit (store buffering). page_let_go stores the
  *       owner, then reads the bit and sets it if it is clear; a scanner clears
  *       the bit, then tries the owner. All are seq_cst: if the one sees the bit
  *       still set, the scanner's CAS comes after the owner was stored, so it
  *       meets NOBODY, or a newer owner who will do the same. Otherwise a page
  *       with room could be left without a bit. The same for x_untrimmed and its
- *       scan (page_take_untrimmed). [T] stress_protocol_pages
+ *       scan (page_take_untrimmed). [T] model pages, stress_protocol_pages
  *  [P3] x_owner, looking into the owner. A take publishes the new owner's heap,
  *       which may be younger than the freed block; release: page_take; acquire:
  *       page_owner_acq, before a block is sent there.
  *  [F1] inbox list. Push publishes the links in the blocks; release: inbox_push;
- *       acquire: inbox_take. [T] stress_protocol_inbox
+ *       acquire: inbox_take. [T] model inbox, stress_protocol_inbox
  *  [F2] inbox list and x_state (store buffering). A leaving thread sets
  *       HEAP_FREE, then takes its inbox; a sender pushes, then reads x_state.
  *       All are seq_cst (so is heap_get's store), so one of the two sees the other,
  *       and no block is left behind in the inbox of a heap that nobody has.
- *       [T] stress_protocol_leave
+ *       [T] model leave, stress_protocol_leave
  *  [H1] free-heap stack. Push publishes the heap; release: heap_put; acquire:
  *       heap_get. The head carries a 32-bit tag against ABA; links are indices
- *       outside the heaps. [T] stress_protocol_heaps
+ *       outside the heaps. [T] model heaps, stress_protocol_heaps
  *  [L1] x_lease. A first-class heap is used by whoever moved its lease from 0;
- *       acquire: lease_try; release: lease_end. [T] stress_heap
+ *       acquire: lease_try; release: lease_end. [T] model leases, stress_heap
  *  [L2] x_lease and the inbox (store buffering). lease_end clears the lease, then
  *       looks into the inbox; a sender pushes, then tries the lease. All four are
- *       seq_cst, so one of the two frees the block. [T] stress_heap
+ *       seq_cst, a failing try too, so one of the two frees the block.
+ *       [T] model leases, stress_heap
  *  [L3] x_heaps and x_more of a first-class heap: publish what they point to;
  *       release and acquire: the CAS in slot_heap, more; acquire: their readers.
+ *       [T] model leases
  *  [K1] x_key_state, READY: publishes the pthread key; release: thread_init;
  *       acquire: thread_register.
  *  [C1] x_chunks: publishes a chunk of heaps; release and acquire: chunk_get;
  *       acquire: heap_at, which may be ahead of x_count and finds NULL then.
+ *       [T] model heaps
  *  [W1] x_owner of a whale with its own mapping. Its end publishes the last reads
  *       of the descriptor before the kernel may hand out the address again;
  *       release: whale_free, move; acquire: describe. [T] stress_whale

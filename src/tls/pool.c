@@ -94,7 +94,7 @@ struct heap *heap_get(unsigned node, bool first_class)
 	if (!h)
 		h = make(node, first_class);
 	if (h)
-		atomic_store_explicit(&h->x_state, HEAP_LIVE, memory_order_seq_cst); /* [F2] */
+		atomic_store_explicit(&h->x_state, HEAP_LIVE, memory_order_seq_cst); /* [F2+] */
 	return h;
 }
 
@@ -118,7 +118,7 @@ void heap_put(struct heap *h)
 		xchg_sc(&h->x_state, HEAP_FREE); /* [F2] */
 		if (!load_sc(&h->inbox.x_list))  /* [F2] */
 			break;
-		xchg_sc(&h->x_state, HEAP_LIVE); /* [F2] */
+		xchg_sc(&h->x_state, HEAP_LIVE); /* [F2+] */
 	}
 	h->leaving = h->unregistered = false;
 	h->place = h->node;
