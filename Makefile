@@ -27,7 +27,9 @@ endif
 
 # A mistake that a test plants in a build of its own, to see that it is found: base.h names them.
 PLANT :=
-B := build/$(CC)-$(BUILD)$(PLANT:%=-%)
+# 1: malloc and free may interrupt themselves from any signal handler (README).
+GUARD :=
+B := build/$(CC)-$(BUILD)$(PLANT:%=-%)$(GUARD:%=-guard)
 
 # V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -52,7 +54,7 @@ MODE_fuzz := $(MODE_asan) -fsanitize=undefined,fuzzer-no-link -fno-sanitize-reco
 MODE_fuzz-tiny := $(MODE_fuzz) -DHAK_TINY=1
 SANITIZED := $(filter $(BUILD),asan tsan ubsan tsan-tiny fuzz fuzz-tiny)
 
-CFLAGS := $(COMMON) $(MODE_$(BUILD)) $(PLANT:%=-DPLANT_%=1)
+CFLAGS := $(COMMON) $(MODE_$(BUILD)) $(PLANT:%=-DPLANT_%=1) $(GUARD:%=-DHAK_GUARD=1)
 LDFLAGS := $(filter -fsanitize=%,$(MODE_$(BUILD)))
 LDLIBS := -lpthread
 
@@ -60,7 +62,7 @@ LDLIBS := -lpthread
 PLUGIN_SRC := src/numa/discover.c
 SRC := $(filter-out $(PLUGIN_SRC),$(wildcard src/*/*.c))
 # The archive has hak_* names only; the libc and C++ symbols are the shared library's.
-OVERRIDE := src/api/libc.c src/api/cxx.c src/api/threads.c
+OVERRIDE := src/api/libc.c src/api/cxx.c src/api/threads.c src/api/signals.c
 OBJ := $(SRC:%.c=$(B)/%.o)
 AOBJ := $(filter-out $(OVERRIDE:%.c=$(B)/%.o),$(OBJ))
 
@@ -83,7 +85,7 @@ else
 all: $(LIB_A)
 endif
 
-ifeq ($(BUILD)-$(CC),release-gcc)
+ifeq ($(BUILD)-$(CC)-$(PLANT)$(GUARD),release-gcc-)
 all: build/libhakmem.so build/libhakmem.a $(PLUGIN:$(B)/%=build/%)
 endif
 build/libhakmem.so build/libhakmem.a build/libhakmem-topology.so: build/%: $(B)/%

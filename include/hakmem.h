@@ -10,6 +10,12 @@
  * Unless a function says otherwise: it is safe to call from any thread at any
  * time, sizes are in bytes, memory belongs to the caller until it is freed,
  * and a failure returns NULL (or -1) with errno set and nothing changed.
+ *
+ * Signal handlers may allocate, resize and free, whatever they interrupt, and
+ * create and use heaps, when they were installed through libhakmem.so (sigaction,
+ * signal and their kin), or when the library was built with GUARD=1, as a program
+ * that links libhakmem.a needs it. A handler that interrupts a call of the
+ * allocator must return: left by siglongjmp, it costs its thread that heap.
  */
 #ifndef HAKMEM_H
 #define HAKMEM_H

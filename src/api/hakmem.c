@@ -159,8 +159,7 @@ void hak_heap_destroy(hak_heap *heap)
 size_t hak_purge(void)
 {
 	int saved = errno;
-	if (tls_heap != &heap_none)
-		heap_flush(tls_heap);
+	thread_flush();
 	size_t bytes = helper_purge_all();
 	errno = saved;
 	return bytes;

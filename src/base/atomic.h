@@ -30,6 +30,9 @@
 #define and_acq(p, v) atomic_fetch_and_explicit((p), (v), memory_order_acquire)
 #define and_sc(p, v) atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
+/* For what a signal handler of the same thread sees: the processor keeps that order by itself. */
+#define compiler_barrier() __asm__ volatile("" : : : "memory")
+
 /* Strong unless named weak; on failure *expected holds what was found. */
 #define cas_rlx(p, expected, v)                                                                    \
 	atomic_compare_exchange_strong_explicit(                                                   \

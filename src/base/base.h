@@ -25,6 +25,11 @@
 #define HAK_TSAN 0
 #endif
 
+/* Signal handlers that were not installed through the library are safe too (make GUARD=1). */
+#ifndef HAK_GUARD
+#define HAK_GUARD HAK_SANITIZE
+#endif
+
 /*
  * Mistakes for tests to find (make PLANT=PURGE_ORDER): memory is published, or
  * its page let go, before the kernel was told; a snapshot of what was learned is

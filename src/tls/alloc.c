@@ -50,7 +50,7 @@ static COLD struct heap *placed(struct heap *h, size_t size, size_t align)
 {
 	bool fresh = size > SMALL_MAX || align >= SLICE_BYTES ||
 		     heap_wants_memory(h, class_of_aligned(size, align));
-	return h == tls_heap ? thread_place(h, fresh) : h;
+	return h == tls_home ? thread_place(h, fresh) : h;
 }
 
 /* From this thread's heap, or from a borrowed one. */
@@ -85,24 +85,29 @@ void *alloc_large(size_t size, void *caller)
 	bool zero;
 	if (unlikely(size > MID_MAX))
 		return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
-	struct heap *h = tls_heap;
+	struct heap *h = heap_look();
 	size_t c = class_of_large(size);
 	if (c < SMALL_CLASSES) {
 		struct page *page = h->current[c];
 		struct block *block = page->free;
-		if (unlikely(!block))
-			return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
-		page->free = block->next;
-		counter32_inc(&page->x_used);
-		return block;
+		if (likely(block)) {
+			page->free = block->next;
+			counter32_inc(&page->x_used);
+			heap_done(h);
+			return block;
+		}
+	} else {
+		struct page *page = h->mid[c - SMALL_CLASSES];
+		if (likely(page)) {
+			h->mid[c - SMALL_CLASSES] = page->next;
+			h->mid_room += load_rlx(&page->x_bytes);
+			store_rlx(&page->x_owner, OWNER_MID);
+			heap_done(h);
+			return page->start;
+		}
 	}
-	struct page *page = h->mid[c - SMALL_CLASSES];
-	if (unlikely(!page))
-		return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
-	h->mid[c - SMALL_CLASSES] = page->next;
-	h->mid_room += load_rlx(&page->x_bytes);
-	store_rlx(&page->x_owner, OWNER_MID);
-	return page->start;
+	heap_done(h);
+	return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
 }
 
 void *alloc_aligned(size_t size, size_t align, bool clear)
@@ -126,16 +131,20 @@ void *alloc_zeroed(size_t size)
 
 void free_emptied(struct page *page)
 {
+	/* First, because errno is a function of libc: what interrupts that may use the heap. */
+	heap_hold();
 	int saved = errno;
-	heap_page_emptied(tls_heap, page);
+	heap_page_emptied(tls_home, page);
 	errno = saved;
+	heap_give(tls_home);
 }
 
 void free_mid_fast(void *p, struct page *page)
 {
-	struct heap *h = tls_heap;
+	struct heap *h = heap_look();
 	size_t bytes = load_rlx(&page->x_bytes);
 	if (unlikely(p != page->start || bytes > h->mid_room || page->node != h->node)) {
+		heap_done(h);
 		free_slow(p);
 		return;
 	}
@@ -144,6 +153,7 @@ void free_mid_fast(void *p, struct page *page)
 	page->next = *stack;
 	*stack = page;
 	h->mid_room -= bytes;
+	heap_done(h);
 }
 
 void free_slow(void *p)

@@ -34,12 +34,16 @@ static ALWAYS_INLINE void *block_alloc(size_t size)
 {
 	if (unlikely(size > DIRECT_MAX))
 		return alloc_large(size, __builtin_return_address(0));
-	struct page *page = tls_heap->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
+	struct heap *h = heap_look();
+	struct page *page = h->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
 	struct block *block = page->free;
-	if (unlikely(!block))
+	if (unlikely(!block)) {
+		heap_done(h);
 		return alloc_small_slow(size);
+	}
 	page->free = block->next;
 	counter32_inc(&page->x_used);
+	heap_done(h);
 	return block;
 }
 
@@ -51,15 +55,20 @@ static ALWAYS_INLINE void block_free(void *p)
 		return;
 	}
 	struct page *page = map_slice(r, p);
+	struct heap *h = heap_look();
 	uintptr_t owner = page_owner_acq(page); /* [P3] */
-	if (likely(owner == (uintptr_t)tls_heap)) {
+	if (likely(owner == (uintptr_t)heap_again(h))) {
 		if (unlikely(page_push(page, p)))
 			free_emptied(page);
-	} else if (likely(owner == OWNER_MID)) {
-		free_mid_fast(p, page);
-	} else {
-		free_other(p, page, owner);
+		else
+			heap_done(h);
+		return;
 	}
+	heap_done(h);
+	if (likely(owner == OWNER_MID))
+		free_mid_fast(p, page);
+	else
+		free_other(p, page, owner);
 }
 
 #endif

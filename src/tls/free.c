@@ -14,6 +14,7 @@
 #include "segments/span.h"
 #include "segments/whale.h"
 #include "tls/alloc.h"
+#include "tls/thread.h"
 
 /* More than this in one batch saves nothing. */
 #define STASH_BLOCKS_MAX 64
@@ -306,14 +307,16 @@ void heap_free_slow(struct heap *h, struct page *page, struct block *block)
 
 void free_other(void *p, struct page *page, uintptr_t owner)
 {
-	struct heap *h = tls_heap;
-	if (unlikely(owner <= OWNER_SPECIAL_MAX || h == &heap_none || page->first_class)) {
+	struct heap *h = heap_take();
+	if (unlikely(owner <= OWNER_SPECIAL_MAX || h != tls_home || page->first_class)) {
+		heap_give(h);
 		free_slow(p);
 		return;
 	}
 	check_start(page, p);
 	send(h, (struct heap *)owner, p, load_rlx(&page->x_bytes), false);
 	drain_now_and_then(h);
+	heap_give(h);
 }
 
 bool heap_drain(struct heap *h)

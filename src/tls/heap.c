@@ -27,10 +27,12 @@
 
 struct page page_none;
 
-struct heap heap_none = {
-	.direct = {[0 ... DIRECT_ENTRIES - 1] = &page_none},
-	.current = {[0 ... SMALL_CLASSES - 1] = &page_none},
-};
+#define NOTHING                                                                                    \
+	{                                                                                          \
+		.direct = {[0 ... DIRECT_ENTRIES - 1] = &page_none},                               \
+		.current = {[0 ... SMALL_CLASSES - 1] = &page_none},                               \
+	}
+struct heap heap_none = NOTHING, heap_away = NOTHING;
 
 void heap_enqueue(struct heap *h, struct page *page)
 {

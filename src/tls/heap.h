@@ -51,7 +51,8 @@ struct heap {
 	bool first_class;             /* const */
 	bool unregistered;            /* own: its thread's end would go unnoticed */
 	bool leaving;                 /* own: keep nothing from here on */
-	uint32_t index;               /* const: names the heap on the stack */
+	struct heap *left; /* own: closed: the heap its thread had before, on another node */
+	uint32_t index;    /* const: names the heap on the stack */
 	counter64 x_sent_bytes, x_sent_blocks;   /* own writes, any reads relaxed: ever sent */
 	counter64 x_freed_bytes, x_freed_blocks; /* own writes, any reads relaxed: ever drained */
 	counter64 x_batches;                     /* own writes, any reads relaxed: ever sent */
@@ -66,11 +67,61 @@ struct heap {
 } __attribute__((aligned(1 << HEAP_SHIFT)));
 _Static_assert(sizeof(struct heap) == 1 << HEAP_SHIFT, "an idle thread's heap is one page");
 
-/* Allocates nothing: where a thread starts, and what it falls back to. */
-extern struct heap heap_none;
+/* Two heaps without anything, so that the fast paths need not ask whether there is one. */
+extern struct heap heap_none; /* of a thread that has had no heap yet */
+extern struct heap heap_away; /* while its heap is in the hands of a call, and after its end */
 extern struct page page_none;
 
-extern _Thread_local struct heap *tls_heap;
+/*
+ * The heap that this thread's next call may use. It is away while a call is on
+ * the slow path, because a signal handler may interrupt that: what the handler
+ * allocates or frees finds heap_away, and makes do with a borrowed heap. While a
+ * fast path is interrupted, whoever called the handler has taken the heap away
+ * (api/signals.c); with HAK_GUARD the fast paths do it themselves.
+ */
+extern _Thread_local struct heap *tls_heap; /* own */
+
+static ALWAYS_INLINE void heap_hold(void)
+{
+	tls_heap = &heap_away;
+	compiler_barrier();
+}
+
+/*
+ * A handler that comes between the two leaves tls_heap as it was, unless it has made
+ * the thread's first heap or moved the thread to another one: whoever takes that
+ * asks tls_home, and nothing is in the heap that was moved from.
+ */
+static ALWAYS_INLINE struct heap *heap_take(void)
+{
+	struct heap *h = tls_heap;
+	heap_hold();
+	return h;
+}
+
+static ALWAYS_INLINE void heap_give(struct heap *h)
+{
+	compiler_barrier();
+	tls_heap = h;
+}
+
+/* For the fast paths. */
+static ALWAYS_INLINE struct heap *heap_look(void)
+{
+	return HAK_GUARD ? heap_take() : tls_heap;
+}
+
+/* The same heap; loaded once more, that costs nothing beside a comparison. */
+static ALWAYS_INLINE struct heap *heap_again(struct heap *h)
+{
+	return HAK_GUARD ? h : tls_heap;
+}
+
+static ALWAYS_INLINE void heap_done(struct heap *h)
+{
+	if (HAK_GUARD)
+		heap_give(h);
+}
 
 /*
  * A live heap on a node, new or used before. NULL with ENOMEM. Threads' heaps
@@ -79,8 +130,13 @@ extern _Thread_local struct heap *tls_heap;
  */
 struct heap *heap_get(unsigned node, bool first_class);
 
-/* Lets go of everything the heap has and puts it on its node's stack. */
+/*
+ * Lets go of everything the heap has and puts it on its node's stack. The first half
+ * alone leaves it with its thread, which may open it again.
+ */
 void heap_put(struct heap *h);
+void heap_close(struct heap *h);
+void heap_open(struct heap *h);
 
 /* Lets go of everything that is free: caches, stashes and what is in the inbox. */
 void heap_flush(struct heap *h);

@@ -48,14 +48,36 @@ static void stay(void)
 		seat.patience = seat.calm = 0;
 }
 
+/* A heap of the shard that this thread had before, taken off the list behind h; or NULL. */
+static struct heap *had_before(struct heap *h, unsigned shard)
+{
+	for (; h->left; h = h->left) {
+		struct heap *found = h->left;
+		if (found->node != shard)
+			continue;
+		h->left = found->left;
+		heap_open(found);
+		return found;
+	}
+	return NULL;
+}
+
+/*
+ * The old heap stays with the thread until that ends: this may be a signal handler,
+ * and what it interrupts may have that heap in a register (heap_take, or a fast path). It is empty,
+ * and nobody else's, so that call finds nothing in it and comes to heap_enter.
+ */
 struct heap *thread_move(struct heap *h, unsigned shard)
 {
-	struct heap *to = heap_get(shard, false);
+	struct heap *to = had_before(h, shard);
+	if (!to)
+		to = heap_get(shard, false);
 	if (!to)
 		return h;
-	tls_heap = to;
+	to->left = h;
+	tls_home = to;
 	thread_register(to);
-	heap_put(h);
+	heap_close(h);
 	seat.away = 0;
 	return to;
 }

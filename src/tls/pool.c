@@ -94,8 +94,13 @@ struct heap *heap_get(unsigned node, bool first_class)
 	if (!h)
 		h = make(node, first_class);
 	if (h)
-		atomic_store_explicit(&h->x_state, HEAP_LIVE, memory_order_seq_cst); /* [F2+] */
+		heap_open(h);
 	return h;
+}
+
+void heap_open(struct heap *h)
+{
+	atomic_store_explicit(&h->x_state, HEAP_LIVE, memory_order_seq_cst); /* [F2+] */
 }
 
 static void push(struct heap *h)
@@ -108,7 +113,7 @@ static void push(struct heap *h)
 	} while (!cas_weak_rel(stack, &word, mine)); /* [H1] */
 }
 
-void heap_put(struct heap *h)
+void heap_close(struct heap *h)
 {
 	/* A heap that is FREE owns no page, so nobody can be told to send it a block;
 	 * what came in before is freed here, what comes late is freed by its sender. */
@@ -122,5 +127,10 @@ void heap_put(struct heap *h)
 	}
 	h->leaving = h->unregistered = false;
 	h->place = h->node;
+}
+
+void heap_put(struct heap *h)
+{
+	heap_close(h);
 	push(h);
 }

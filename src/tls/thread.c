@@ -18,8 +18,7 @@
 #include <unistd.h>
 
 _Thread_local struct heap *tls_heap = &heap_none;
-
-static _Thread_local bool tls_ended; /* own: no heap any more */
+_Thread_local struct heap *tls_home;
 
 enum key_state { KEY_NONE, KEY_MAKING, KEY_READY, KEY_FAILED };
 static _Atomic(uint32_t) x_key_state; /* any: enum key_state; release READY, acquire readers */
@@ -27,13 +26,21 @@ static pthread_key_t key;             /* const once KEY_READY */
 
 static void thread_end(void *heap)
 {
+	/* In use: a handler that interrupted a call has ended the thread, and that call with it. */
+	bool in_use = heap_take() == &heap_away;
+	struct heap *next = in_use ? tls_home->left : tls_home;
+	(void)heap;
 	if (gettid() == getpid())
 		clock_end();
-	tls_ended = true;
-	tls_heap = &heap_none;
+	tls_home = NULL;
 	choice_thread_end();
 	rcu_thread_end();
-	heap_put(heap);
+	while (next) {
+		struct heap *h = next;
+		next = h->left;
+		h->left = NULL;
+		heap_put(h);
+	}
 }
 
 void thread_init(void)
@@ -56,23 +63,32 @@ void thread_register(struct heap *h)
 		state == KEY_MAKING || (state == KEY_READY && pthread_setspecific(key, h) != 0);
 }
 
-struct heap *heap_enter_first(void)
+struct heap *heap_enter_slow(struct heap *found)
 {
 	int saved = errno;
+	bool nested = found == &heap_away;
+	/* Made, or moved to, by a handler that came in heap_take. */
+	if (!nested && tls_home)
+		return tls_home;
 	thread_init();
-	unsigned shard = place_shard();
-	if (tls_heap != &heap_none)
-		return tls_heap; /* made by a malloc inside liburcu */
-	struct heap *h = heap_get(shard, false);
-	if (!h)
-		return NULL;
-	if (!tls_ended) {
-		/* First, because pthread_setspecific may allocate. */
-		tls_heap = h;
+	struct heap *h = heap_get(place_shard(), false);
+	if (!nested && h) {
+		tls_home = h;
 		thread_register(h);
+	} else if (!nested) {
+		heap_give(found);
 	}
-	errno = saved;
+	if (h)
+		errno = saved;
 	return h;
+}
+
+void thread_flush(void)
+{
+	struct heap *h = heap_take();
+	if (h == tls_home)
+		heap_flush(h);
+	heap_give(h);
 }
 
 void heap_leave_borrowed(struct heap *h)
