@@ -20,10 +20,12 @@
 static _Thread_local struct learner *tls_learner;   /* own */
 static _Thread_local uint8_t tls_full, tls_windows; /* own: contexts to close; not merged */
 static _Thread_local bool tls_ended;                /* own: no learner any more */
+/* own: the learner is in use; a signal handler that interrupts that learns nothing */
+static _Thread_local bool tls_learning;
 
 static bool keeps(unsigned node, unsigned context, unsigned bin, size_t bytes)
 {
-	struct learner *l = tls_learner;
+	struct learner *l = tls_learning ? NULL : tls_learner;
 	size_t policy = load_rlx(&options.x_policy);
 	if (policy >= POLICY_FIXED)
 		return bin <= policy - POLICY_FIXED;
@@ -79,9 +81,23 @@ static COLD struct learner *begin(unsigned node)
 	return l;
 }
 
-static struct learner *mine(unsigned node)
+/* This thread's learner, in use until it is left; or NULL. */
+static struct learner *enter(unsigned node)
 {
-	return likely(tls_learner || tls_ended) ? tls_learner : begin(node);
+	if (unlikely(tls_learning))
+		return NULL;
+	tls_learning = true;
+	compiler_barrier();
+	struct learner *l = likely(tls_learner || tls_ended) ? tls_learner : begin(node);
+	if (!l)
+		tls_learning = false;
+	return l;
+}
+
+static void leave(void)
+{
+	compiler_barrier();
+	tls_learning = false;
 }
 
 /* Both are 25 bits wide, and so is what lies between them, with its sign. */
@@ -93,7 +109,7 @@ static int32_t interval(uint32_t now, uint32_t stamp)
 
 void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident)
 {
-	struct learner *l = mine(node);
+	struct learner *l = enter(node);
 	if (!l)
 		return;
 	unsigned bin = (stamp & STAMP_BIN_MASK) - 1;
@@ -108,13 +124,16 @@ void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool 
 	};
 	if (learner_reused(l, context, &e, !(stamp & STAMP_PURGED), resident, now))
 		tls_full |= (uint8_t)(1u << context);
+	leave();
 }
 
 bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge)
 {
-	struct learner *l = mine(node);
-	if (l)
-		learner_claimed(l, node, bytes, clean, huge);
+	struct learner *l = enter(node);
+	if (!l)
+		return false;
+	learner_claimed(l, node, bytes, clean, huge);
+	leave();
 	return tls_full;
 }
 
@@ -123,11 +142,16 @@ void choice_close(size_t in_use)
 	uint32_t now = os_now_ms();
 	bool changed = false;
 	int saved = errno;
+	if (tls_learning)
+		return;
+	tls_learning = true;
+	compiler_barrier();
 	for (; tls_full; tls_full &= (uint8_t)(tls_full - 1), tls_windows++)
 		changed |=
 			learner_close(tls_learner, (unsigned)__builtin_ctz(tls_full), in_use, now);
 	if ((changed || tls_windows >= MERGE_WINDOWS) && share_merge(tls_learner))
 		tls_windows = 0;
+	leave();
 	errno = saved;
 }
 
@@ -142,7 +166,7 @@ void choice_thread_end(void)
 	tls_ended = true;
 	tls_learner = NULL;
 	tls_full = 0;
-	if (!l)
+	if (!l || tls_learning) /* a handler has ended the thread */
 		return;
 	share_merge(l);
 	learner_put(l);
