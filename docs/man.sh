@@ -19,6 +19,7 @@ options() {
 			value=$(sed 's/ \* //; s/ //g' <<<"$value")
 			[ "$kind" != nodes ] || value=system
 			[ "$kind" != policy ] || value=off
+			[ "$kind" != path ] || value=none
 			[ "$kind" != numa ] || value=preferred
 			case $when in *START*) when=', at start-up only' ;; *) when= ;; esac
 			text=$(sed 's/" *"//g; s/^ *"//; s/" *$//' <<<"$text")

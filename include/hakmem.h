@@ -140,6 +140,16 @@ HAK_API size_t hak_purge(void);
  */
 HAK_API int hak_helper_start(void);
 
+/* ---- What was learned --------------------------------------------------- */
+
+/*
+ * Saves what was learned in the file of the option policy_file, as the end of the
+ * program does. 0, also while nothing was learned; -1 with EINVAL (no file is named,
+ * or one that was not saved by this library), EBUSY (another thread saves), or what
+ * the system says. Calls the file system: not in signal handlers.
+ */
+HAK_API int hak_policy_save(void);
+
 /* ---- Options ----------------------------------------------------------- */
 
 /*

@@ -9,6 +9,7 @@
 #include "base/rcu.h"
 #include "numa/place.h"
 #include "policy/choice.h"
+#include "policy/file.h"
 #include "segments/verify.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
@@ -173,6 +174,11 @@ int hak_helper_start(void)
 	if (r)
 		errno = r;
 	return r ? -1 : 0;
+}
+
+int hak_policy_save(void)
+{
+	return policy_file_save() ? 0 : -1;
 }
 
 int hak_option_set(const char *name, const char *value)

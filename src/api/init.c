@@ -7,6 +7,7 @@
 #include "base/options.h"
 #include "base/rcu.h"
 #include "numa/place.h"
+#include "policy/file.h"
 #include "segments/region.h"
 #include "tls/first_class.h"
 #include "tls/helper.h"
@@ -29,6 +30,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	(void)argv;
 	if (environment && !getauxval(AT_SECURE))
 		options_parse(environment);
+	policy_file_load();
 	topology_init();
 	if (place_matters())
 		region_bind_all();
@@ -38,6 +40,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 
 __attribute__((destructor)) static void finish(void)
 {
+	if (load_rlx(&options.x_policy) == POLICY_LEARN && load_rlx(&options.x_policy_file))
+		policy_file_save();
 	if (load_rlx(&options.x_stats))
 		stats_print(STDERR_FILENO);
 }

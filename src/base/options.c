@@ -15,7 +15,7 @@
 #define PREFIX "HAKMEM_"
 #define NAME_BYTES 40
 
-enum kind { BYTES, COUNT, FLAG, NODES, NUMA, LIMIT, POLICY };
+enum kind { BYTES, COUNT, FLAG, NODES, NUMA, LIMIT, POLICY, PATH };
 enum when { START, ANY };
 
 struct options options = {
@@ -23,6 +23,8 @@ struct options options = {
 #include "base/options.def"
 #undef OPTION
 };
+
+char options_policy_file[OPTION_PATH_BYTES];
 
 static const struct option {
 	const char *name;
@@ -95,6 +97,13 @@ static bool parse_numa(const char *text, size_t *value)
 		if (!strcmp(text, numa_modes[*value]))
 			return true;
 	return false;
+}
+
+/* The value is the path's length. */
+static bool parse_path(const char *text, size_t *value)
+{
+	*value = strlen(text);
+	return *value < sizeof options_policy_file;
 }
 
 static const char *const policy_modes[POLICY_FIXED] = {"off", "learn", "frozen"};
@@ -177,6 +186,9 @@ static bool parse(const struct option *o, const char *text, size_t *value)
 	case LIMIT:
 		ok = parse_limit(text, value);
 		break;
+	case PATH:
+		ok = parse_path(text, value);
+		break;
 	case POLICY:
 		ok = parse_policy(text, value);
 		break;
@@ -184,6 +196,13 @@ static bool parse(const struct option *o, const char *text, size_t *value)
 		ok = parse_number(text, o->kind == BYTES, value);
 	}
 	return ok && *value >= o->least && *value <= o->most;
+}
+
+static void take(const struct option *o, const char *text, size_t value)
+{
+	store_rlx(o->x_value, value);
+	if (o->kind == PATH)
+		memcpy(options_policy_file, text, value + 1);
 }
 
 static void parse_one(const char *name, size_t length, const char *value)
@@ -203,7 +222,7 @@ static void parse_one(const char *name, size_t length, const char *value)
 		report("bad value \"%.100s\" for " PREFIX "%.*s: the default is kept", value,
 			(int)length, name);
 	else
-		store_rlx(o->x_value, parsed);
+		take(o, value, parsed);
 }
 
 void options_parse(char **environment)
@@ -251,6 +270,8 @@ int option_get(const char *name, char *text, size_t bytes)
 	size_t value = load_rlx(o->x_value);
 	if (o->kind == LIMIT)
 		return print_limit(value, text, bytes);
+	if (o->kind == PATH)
+		return snprintf(text, bytes, "%s", value ? options_policy_file : "none");
 	if (o->kind == POLICY)
 		return print_policy(value, text, bytes);
 	if (o->kind == NODES && value == 0)

@@ -28,6 +28,10 @@ struct options {
 };
 extern struct options options;
 
+/* The value of the option policy_file; empty: none. Changed at start-up only. */
+#define OPTION_PATH_BYTES 1024
+extern char options_policy_file[OPTION_PATH_BYTES];
+
 /*
  * The option limit is two numbers of MiB in one word, so that both change at
  * once; 0 means no limit. In bytes:

@@ -7,7 +7,9 @@
 #include "base/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -209,6 +211,24 @@ bool os_purge_ranges(const struct iovec *ranges, size_t count)
 		if (!os_purge(ranges[i].iov_base, ranges[i].iov_len))
 			return false;
 	return true;
+}
+
+bool os_replace_file(const char *path, const char *temporary, const char *text, size_t bytes)
+{
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	ssize_t n = write(fd, text, bytes);
+	int failed = n == (ssize_t)bytes ? 0 : n < 0 ? errno : ENOSPC;
+	if (close(fd) != 0 && !failed)
+		failed = errno;
+	if (!failed && rename(temporary, path) == 0)
+		return true;
+	if (!failed)
+		failed = errno;
+	unlink(temporary);
+	errno = failed;
+	return false;
 }
 
 uint64_t os_faults(void)

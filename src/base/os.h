@@ -76,6 +76,12 @@ void *os_move_pages(void *from, size_t bytes);
  */
 bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes);
 
+/*
+ * Writes a file beside another and puts it in its place, in one step. False with errno: the
+ * other is as it was.
+ */
+bool os_replace_file(const char *path, const char *temporary, const char *text, size_t bytes);
+
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
 

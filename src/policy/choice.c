@@ -5,6 +5,7 @@
 #include "policy/choice.h"
 
 #include "base/os.h"
+#include "policy/file.h"
 #include "policy/share.h"
 
 #include <errno.h>
@@ -22,6 +23,11 @@ static _Thread_local uint8_t tls_full, tls_windows; /* own: contexts to close; n
 static _Thread_local bool tls_ended;                /* own: no learner any more */
 /* own: the learner is in use; a signal handler that interrupts that learns nothing */
 static _Thread_local bool tls_learning;
+/* own: the block freed last, and when purging ended if that free came to purge */
+static _Thread_local struct {
+	uint32_t stamp, end_ms;
+	bool purged;
+} last;
 
 static bool keeps(unsigned node, unsigned context, unsigned bin, size_t bytes)
 {
@@ -37,19 +43,7 @@ static bool keeps(unsigned node, unsigned context, unsigned bin, size_t bytes)
 	return contest_keeps(&l->contest[context], bin, bytes);
 }
 
-/*
- * When the block is out of hand: purging it takes time, which is none that it would
- * have idled. What is less than the clock can tell is carried over to the next.
- */
-static uint32_t purged_ms(uint32_t now, size_t bytes, bool huge)
-{
-	static _Thread_local uint32_t tls_ns; /* own */
-	uint64_t ns = tls_ns + world_purge_ns(&world_now, huge) * (bytes / 4096);
-	tls_ns = (uint32_t)(ns % 1000000);
-	return now + (uint32_t)(ns / 1000000);
-}
-
-enum site_class choice_of(unsigned node, unsigned site, size_t bytes, bool huge, uint32_t *stamp)
+enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *stamp)
 {
 	*stamp = 0;
 	if (likely(!choice_decides(bytes)))
@@ -60,12 +54,11 @@ enum site_class choice_of(unsigned node, unsigned site, size_t bytes, bool huge,
 	/* Too large for any strategy: what is not fixed is left to the site. */
 	if (bin < ELO_ARMS || load_rlx(&options.x_policy) >= POLICY_FIXED)
 		class = keeps(node, context, bin, bytes) ? SITE_HOT : SITE_COLD;
-	if (choice_learns()) {
-		if (class == SITE_COLD)
-			now = purged_ms(now, bytes, huge);
+	if (choice_learns())
 		*stamp = now << STAMP_MS_SHIFT | (class == SITE_COLD ? STAMP_PURGED : 0) |
 			 (uint32_t)context << STAMP_CONTEXT_SHIFT | (bin + 1);
-	}
+	last.stamp = *stamp;
+	last.purged = false;
 	return class;
 }
 
@@ -100,9 +93,14 @@ static void leave(void)
 	tls_learning = false;
 }
 
-/* Both are 25 bits wide, and so is what lies between them, with its sign. */
+/*
+ * Both are 25 bits wide, and so is what lies between them, with its sign. What
+ * this thread spent on purging the block itself is none of it.
+ */
 static int32_t interval(uint32_t now, uint32_t stamp)
 {
+	if (last.purged && stamp == last.stamp)
+		stamp = last.end_ms << STAMP_MS_SHIFT;
 	uint32_t ms = (now << STAMP_MS_SHIFT) - (stamp >> STAMP_MS_SHIFT << STAMP_MS_SHIFT);
 	return (int32_t)ms >> STAMP_MS_SHIFT;
 }
@@ -149,15 +147,20 @@ void choice_close(size_t in_use)
 	for (; tls_full; tls_full &= (uint8_t)(tls_full - 1), tls_windows++)
 		changed |=
 			learner_close(tls_learner, (unsigned)__builtin_ctz(tls_full), in_use, now);
+	if (changed)
+		policy_file_settled();
 	if ((changed || tls_windows >= MERGE_WINDOWS) && share_merge(tls_learner))
 		tls_windows = 0;
 	leave();
 	errno = saved;
 }
 
-void choice_purged(size_t bytes, uint64_t ns)
+void choice_purged(size_t bytes, bool huge, uint64_t ns)
 {
-	world_purged(&world_now, bytes, ns);
+	last.purged = true;
+	last.end_ms = os_now_ms();
+	if (!huge)
+		world_purged(&world_now, bytes, ns);
 }
 
 void choice_thread_end(void)

@@ -29,7 +29,7 @@ static inline bool choice_learns(void)
 }
 
 /* What to do with a block of the site that goes to a pool of the node. *stamp: 0 is none. */
-enum site_class choice_of(unsigned node, unsigned site, size_t bytes, bool huge, uint32_t *stamp);
+enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *stamp);
 
 /* So many bytes of the node with that stamp have been claimed. */
 void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident);
@@ -41,8 +41,8 @@ void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool 
 bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge);
 void choice_close(size_t in_use);
 
-/* A batch of small pages was given back. */
-void choice_purged(size_t bytes, uint64_t ns);
+/* This thread has given a batch back. */
+void choice_purged(size_t bytes, bool huge, uint64_t ns);
 
 /* The thread ends: what it learned stays. */
 void choice_thread_end(void);

@@ -24,9 +24,6 @@
 /* Others merge at the same time: it is tried so often, and then with the next window. */
 #define TRIES 8
 
-/* Matches that an average stands for at most, so that it can still change. */
-#define WEIGHT_MAX (64 * ELO_PAIRS)
-
 /* Points by which a leader must lead the choice in an average. */
 #define LEAD (24 * ELO_POINT)
 
@@ -122,7 +119,7 @@ static void add(struct share *sum, const struct share *more)
 			int64_t a = sum->rating[i][arm], b = more->rating[i][arm];
 			sum->rating[i][arm] = (int32_t)((a * old + b * new) / (old + new));
 		}
-		sum->weight[i] = (uint32_t)min_size((size_t)(old + new), WEIGHT_MAX);
+		sum->weight[i] = (uint32_t)min_size((size_t)(old + new), SHARE_WEIGHT_MAX);
 		sum->choice[i] = (uint8_t)elo_leader(sum->rating[i], sum->choice[i], LEAD);
 	}
 }
@@ -188,7 +185,7 @@ static bool delta_of(const struct learner *l, unsigned which, struct share *delt
 		for (unsigned k = 0; k < CONTEST_WORDS; k++)
 			more[k] = all[k] - sent[k];
 		memcpy(delta->rating[i], l->contest[i].rating, sizeof delta->rating[i]);
-		delta->weight[i] = (uint32_t)min_size(delta->record[i].matches, WEIGHT_MAX);
+		delta->weight[i] = (uint32_t)min_size(delta->record[i].matches, SHARE_WEIGHT_MAX);
 		delta->choice[i] = l->contest[i].choice;
 		any |= !is_empty(&delta->record[i]);
 	}
@@ -248,7 +245,7 @@ static void add_learner(struct share *sum, const struct learner *l, unsigned whi
 			more[k] = load_rlx(&l->x_unmerged[which][i][k]);
 		for (unsigned arm = 0; arm < ELO_ARMS; arm++)
 			delta.rating[i][arm] = load_rlx(&l->x_rating[i][arm]);
-		delta.weight[i] = (uint32_t)min_size(delta.record[i].matches, WEIGHT_MAX);
+		delta.weight[i] = (uint32_t)min_size(delta.record[i].matches, SHARE_WEIGHT_MAX);
 		delta.choice[i] = load_rlx(&l->x_choice[i]);
 	}
 	add(sum, &delta);

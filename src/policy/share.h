@@ -12,6 +12,8 @@
 
 /* By node, and the last one of the process. */
 #define SHARE_PROCESS 128
+/* Matches that an average stands for at most, so that it can still change. */
+#define SHARE_WEIGHT_MAX (64 * ELO_PAIRS)
 #define SHARE_SLOTS (SHARE_PROCESS + 1)
 
 struct share {

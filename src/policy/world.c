@@ -55,22 +55,16 @@ void world_purged(struct world *w, uint64_t bytes, uint64_t ns)
 		(uint32_t)((before * (PURGE_SHARE - 1) + now + PURGE_SHARE / 2) / PURGE_SHARE));
 }
 
-uint64_t world_purge_ns(const struct world *w, bool huge)
-{
-	uint32_t ns = load_rlx(&w->x_purge_ns);
-	return huge ? ESTIMATE_PURGE_HUGE_NS : ns ? ns : ESTIMATE_PURGE_NS;
-}
-
 void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p)
 {
-	uint32_t state = load_rlx(&clock_now.x_state);
+	uint32_t state = load_rlx(&clock_now.x_state), ns = load_rlx(&w->x_purge_ns);
 	bool helped = state == CLOCK_ASLEEP || state == CLOCK_TICKING;
 	uint64_t ms = max_size(load_rlx(&w->x_ms), 1), peak = max_size(load_rlx(&w->x_peak), MIB);
 	uint64_t rate = load_rlx(&w->x_bytes) / ms;
 	e->keep_ms = helped ? (uint32_t)load_rlx(&options.x_purge_delay_ms) : 0;
 	e->batch_bytes = load_rlx(&options.x_batch_bytes);
 	e->batch_rate = rate;
-	p->purge_ns = (uint32_t)world_purge_ns(w, false);
+	p->purge_ns = ns ? ns : ESTIMATE_PURGE_NS;
 	/* 2^20 * rate / peak: both are shortened, so that nothing overflows. */
 	p->turnover = min_size(rate, (uint64_t)1 << 40) * 1024 / max_size(peak >> 10, 1);
 }

@@ -25,9 +25,6 @@ void world_traffic(struct world *w, uint64_t bytes, uint64_t in_use, uint32_t no
 /* So many bytes in small pages were given back by one call in so many ns. */
 void world_purged(struct world *w, uint64_t bytes, uint64_t ns);
 
-/* What giving back a page of 4 KiB costs, also of a huge one. */
-uint64_t world_purge_ns(const struct world *w, bool huge);
-
 /* For estimates; `kept_lost` and `touched` are the caller's. */
 void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p);
 

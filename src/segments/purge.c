@@ -175,11 +175,11 @@ static void batch_retry(struct batch *b)
 static bool batch_purge(const struct batch *b)
 {
 	struct region *r = map_region(won_start(&b->won[0]));
-	bool timed = choice_learns() && !(r->kind & REGION_HUGE);
+	bool timed = choice_learns();
 	uint64_t before = timed ? os_now_ns() : 0;
 	bool purged = won_purge(b->won, b->count);
 	if (timed && purged)
-		choice_purged(b->bytes, os_now_ns() - before);
+		choice_purged(b->bytes, r->kind & REGION_HUGE, os_now_ns() - before);
 	return purged;
 }
 

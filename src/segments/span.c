@@ -283,8 +283,7 @@ void span_free(struct page *page)
 	add_rlx(&nodes[r->node].x_spans_freed, 1);
 	uint32_t mask = span_mask(first, slices);
 	uint32_t stamp;
-	enum site_class class =
-		choice_of(r->node, page->site, slices * SLICE_BYTES, r->kind & REGION_HUGE, &stamp);
+	enum site_class class = choice_of(r->node, page->site, slices * SLICE_BYTES, &stamp);
 	if (stamp) {
 		store_rlx(&r->x_stamped, true);
 		store_rlx(&r->x_stamps[index / STAMP_SLICES], stamp);

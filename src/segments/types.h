@@ -117,6 +117,8 @@
  *  [Y4] x_current there: publishes a snapshot, which is read under RCU and used again after
  *       a grace period; release and acquire: publish; acquire: its readers.
  *       [T] stress_protocol_share, test_meta_plants
+ *  [Y5] x_busy of policy/file.c: one thread saves at a time; acquire and release:
+ *       policy_file_save.
  *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;
  *       acquire: its readers.
  */

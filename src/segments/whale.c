@@ -132,8 +132,7 @@ void whale_free(struct page *page)
 	size_t bytes = load_rlx(&page->x_bytes);
 	bool mapped = load_rlx(&page->x_owner) == OWNER_MAPPED;
 	uint32_t stamp;
-	enum site_class class = choice_of(
-		page->node, page->site, bytes, page_region(page)->kind & REGION_HUGE, &stamp);
+	enum site_class class = choice_of(page->node, page->site, bytes, &stamp);
 	int saved = errno;
 	count(page, -1);
 	store_rel(&page->x_owner, OWNER_NONE); /* [W1] */

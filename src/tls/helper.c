@@ -16,6 +16,7 @@
 #include "base/options.h"
 #include "base/os.h"
 #include "policy/clock.h"
+#include "policy/file.h"
 #include "policy/limit.h"
 #include "policy/share.h"
 #include "segments/page.h"
@@ -195,6 +196,7 @@ static void *run(void *unused)
 	while (load_rlx(&clock_now.x_state) != CLOCK_ENDED) {
 		/* Not while it counts as busy: a thread that is stopped may hold this up. */
 		share_reclaim();
+		policy_file_tick();
 		if (!guarded_tick())
 			sleep_until_poked();
 		os_wait(&clock_now.x_state, CLOCK_TICKING,
