@@ -98,7 +98,7 @@ $(B)/src/%.o: src/%.c
 
 $(LIB_SO): $(OBJ) src/api/exports.map
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \
+	$(Q)$(CC) -shared -static-libgcc $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \
 		-Wl,-z,initfirst -Wl,--version-script=src/api/exports.map -Wl,--hash-style=gnu $(LDLIBS)
 
 $(PLUGIN_SO): $(PLUGIN_SRC:%.c=$(B)/%.o)
@@ -106,11 +106,13 @@ $(PLUGIN_SO): $(PLUGIN_SRC:%.c=$(B)/%.o)
 	$(Q)$(CC) -shared $(LDFLAGS) -o $@ $^ -Wl,-soname,libhakmem-topology.so -Wl,-z,defs -Wl,-z,now \
 		-Wl,--hash-style=gnu -lhwloc -lnuma
 
-# One object, so that start-up code is always linked and internal names stay inside.
+# One object, so that start-up code is always linked and internal names stay inside; one section of
+# code, so that the library knows its own (base/stack.c).
+ONE_TEXT := $(patsubst %,--rename-section %=hakmem_text,.text .text.unlikely .text.hot .text.startup)
 $(LIB_A): $(AOBJ)
 	@rm -f $@
 	$(if $(V),,@echo "  AR    $@")
-	$(Q)ld -r -o $(B)/hakmem.o $^ && objcopy --localize-hidden $(B)/hakmem.o && \
+	$(Q)ld -r -o $(B)/hakmem.o $^ && objcopy --localize-hidden $(ONE_TEXT) $(B)/hakmem.o && \
 		ar rcs $@ $(B)/hakmem.o
 
 clean:

@@ -62,7 +62,10 @@ HAK_API void *hak_aligned_alloc(size_t alignment, size_t size)
  */
 HAK_API int hak_posix_memalign(void **block, size_t alignment, size_t size);
 
-/* As C23: `size` (and `alignment`) must be what the block was asked with. */
+/*
+ * As C23: `size` (and `alignment`) must be what the block was asked with. A size of
+ * another size class is reported, and the program aborts.
+ */
 HAK_API void hak_free_sized(void *block, size_t size);
 HAK_API void hak_free_aligned_sized(void *block, size_t alignment, size_t size);
 

@@ -73,11 +73,9 @@ static void fill(struct page *page, unsigned used)
 	while (rec->count < used) {
 		struct block *block;
 
-		if (page->free == NULL)
+		if (list_is_empty(page))
 			page_carve(page, false);
-		block = page->free;
-		page->free = block->next;
-		counter32_inc(&page->x_used);
+		block = page_pop(page);
 		block->next = (struct block *)rec; /* the block is written, as a program does */
 		rec->blocks[rec->count++] = block;
 	}

@@ -80,10 +80,10 @@ static bool take_block(void)
 {
 	struct page *page = m.page;
 
-	if (!page->free && load_rlx(&page->x_away)) {
+	if (list_is_empty(page) && load_rlx(&page->x_away)) {
 		page_restore(page);
-		assert_non_null(page->free);
-	} else if (!page->free) {
+		assert_false(list_is_empty(page));
+	} else if (list_is_empty(page)) {
 		if (load_rlx(&page->x_carved) == page->total)
 			return false;
 		page_carve(page, false);
@@ -94,8 +94,7 @@ static bool take_block(void)
 	if (offset % m.bytes || i >= m.carved || m.in_use[i])
 		fail_msg("blocks of %zu: offset %zu was given out; %s", m.bytes, offset,
 			i < m.carved ? "it is in use" : "no block was made there");
-	page->free = page->free->next;
-	counter32_inc(&page->x_used);
+	assert_non_null(page_pop(page));
 	m.in_use[i] = true;
 	m.used++;
 	for (size_t at = offset / TRIM_BYTES; at <= (offset + m.bytes - 1) / TRIM_BYTES; at++)
@@ -144,7 +143,7 @@ static unsigned check_blocks_of_page(void)
 	unsigned listed = 0;
 
 	memset(seen, 0, sizeof seen);
-	for (struct block *b = m.page->free; b; b = b->next) {
+	for (struct block *b = m.page->free; b != &list_end; b = list_next(b)) {
 		size_t offset = (size_t)((char *)b - m.page->start);
 		size_t i = offset / m.bytes;
 

@@ -118,8 +118,7 @@ DEFINE_NEW(_Znam, _ZnamRKSt9nothrow_t, _ZnamSt11align_val_t, _ZnamSt11align_val_
 	}                                                                                          \
 	DELETE(sized, void *block, size_t size)                                                    \
 	{                                                                                          \
-		(void)size;                                                                        \
-		block_free(block);                                                                 \
+		block_free_sized(block, size);                                                     \
 	}                                                                                          \
 	DELETE(nothrow, void *block, const void *tag)                                              \
 	{                                                                                          \
@@ -133,8 +132,7 @@ DEFINE_NEW(_Znam, _ZnamRKSt9nothrow_t, _ZnamSt11align_val_t, _ZnamSt11align_val_
 	}                                                                                          \
 	DELETE(sized_aligned, void *block, size_t size, size_t align)                              \
 	{                                                                                          \
-		(void)size;                                                                        \
-		(void)align;                                                                       \
+		block_check_size(block, size, max_size(align, BLOCK_ALIGN), false);                \
 		block_free(block);                                                                 \
 	}                                                                                          \
 	DELETE(aligned_nothrow, void *block, size_t align, const void *tag)                        \

@@ -88,14 +88,15 @@ int hak_posix_memalign(void **block, size_t alignment, size_t size)
 
 void hak_free_sized(void *block, size_t size)
 {
-	(void)size;
+	block_check_size(block, size, BLOCK_ALIGN, true);
 	block_free(block);
 }
 
 void hak_free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-	(void)alignment;
-	(void)size;
+	CHECK(is_pow2(alignment), "free_aligned_sized(%p, %zu, %zu): that is no alignment", block,
+		alignment, size);
+	block_check_size(block, size, max_size(alignment, BLOCK_ALIGN), true);
 	block_free(block);
 }
 

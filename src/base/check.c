@@ -4,6 +4,8 @@
  */
 #include "base/check.h"
 
+#include "base/stack.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,4 +57,18 @@ void die(const char *format, ...)
 	report_va(format, args);
 	va_end(args);
 	abort();
+}
+
+void blame(const char *format, ...)
+{
+	char text[LINE_BYTES], place[96];
+	uintptr_t caller;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	if (stack_take(&caller, 1) == 0)
+		die("%.380s", text);
+	stack_name(caller, place, sizeof place);
+	die("%.380s; called from %s", text, place);
 }

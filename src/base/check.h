@@ -13,6 +13,12 @@ void report(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* report(), then abort. */
 _Noreturn COLD void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * The same, with the place in the program from which this library was called.
+ * For mistakes of the program.
+ */
+_Noreturn COLD void blame(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Writes text to a descriptor, all of it if the descriptor takes it. */
 void write_all(int fd, const char *text, size_t bytes);
 
@@ -20,7 +26,7 @@ void write_all(int fd, const char *text, size_t bytes);
 #define CHECK(cond, ...)                                                                           \
 	do {                                                                                       \
 		if (unlikely(!(cond)))                                                             \
-			die(__VA_ARGS__);                                                          \
+			blame(__VA_ARGS__);                                                        \
 	} while (0)
 
 /* In debug builds only. */

@@ -317,6 +317,16 @@ bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes)
 	return mremap(from, bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
 }
 
+bool os_is_mapped(const void *p)
+{
+	unsigned char resident;
+	void *page = (void *)align_down((uintptr_t)p, os_page_bytes());
+	int saved = errno;
+	bool mapped = mincore(page, 1, &resident) == 0 || errno != ENOMEM;
+	errno = saved;
+	return mapped;
+}
+
 size_t os_address_space_limit(void)
 {
 	struct rlimit limit;

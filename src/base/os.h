@@ -82,6 +82,9 @@ bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes);
  */
 bool os_replace_file(const char *path, const char *temporary, const char *text, size_t bytes);
 
+/* Is there memory of any kind at the system page of an address? errno is preserved. */
+bool os_is_mapped(const void *p);
+
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
 

@@ -21,6 +21,14 @@ static ALWAYS_INLINE struct region *map_region(const void *p)
 	return load_acq(&region_map[window]); /* [M1] */
 }
 
+/* The same without a look at the low bits. */
+static ALWAYS_INLINE struct region *map_window(const void *p)
+{
+	uintptr_t window = (uintptr_t)p >> REGION_SHIFT;
+	return likely(window < REGION_MAP_ENTRIES) ? load_acq(&region_map[window]) /* [M1] */
+						   : NULL;
+}
+
 /* The descriptor of the slice that `p` lies in. */
 static ALWAYS_INLINE struct page *map_slice(struct region *r, const void *p)
 {

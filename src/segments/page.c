@@ -24,10 +24,21 @@
 /* Words of x_partial that one bit of x_partial_words stands for. */
 #define PARTIAL_STRIDE ((REGION_SLICES / 64 + 63) / 64)
 
+struct block list_end;
+
+/* Blocks below are made; what page_may_free compares with follows from it. */
+static void set_carved(struct page *page, unsigned carved)
+{
+	uint32_t bytes = (uint32_t)load_rlx(&page->x_bytes), excess = page->start_factor * bytes;
+	store_rlx(&page->x_carved, (uint16_t)carved);
+	/* Beyond the factor, other offsets could pass. */
+	page->start_limit = (uint32_t)min_size((size_t)carved * excess, (size_t)page->start_factor);
+}
+
 void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zero)
 {
 	size_t bytes = class_bytes(size_class);
-	page->free = NULL;
+	page->free = &list_end;
 	page->next = page->prev = NULL;
 	page->size_class = (uint8_t)size_class;
 	page->total = (uint16_t)(page_span_bytes(page) / bytes);
@@ -36,9 +47,10 @@ void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zer
 	page->site = 0;
 	store_rlx(&page->x_away, 0);
 	store_rlx(&page->x_used, 0);
-	store_rlx(&page->x_carved, 0);
 	store_rlx(&page->x_pinned, 0);
 	store_rlx(&page->x_bytes, bytes);
+	page->start_factor = (uint32_t)(((uint64_t)1 << 32) / bytes + 1);
+	set_carved(page, 0);
 	for (unsigned i = 1; i < page->slices; i++) {
 		page[i].head = page;
 		store_rlx(&page[i].x_owner, OWNER_INSIDE);
@@ -46,46 +58,47 @@ void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zer
 	store_rlx(&page->x_owner, owner);
 }
 
-static char *link_block(char *block, size_t bytes)
+static ALWAYS_INLINE char *link_block(struct page *page, char *block, size_t bytes)
 {
 	char *next = block + bytes;
-	((struct block *)block)->next = (struct block *)next;
+	list_link(page, (struct block *)block, (struct block *)next);
 	return next;
 }
 
 /* By fours: this loop is what a new block costs beyond the fast path. */
-static void link_blocks(char *block, size_t count, size_t bytes)
+static void link_blocks(struct page *page, char *block, size_t count, size_t bytes)
 {
 	size_t left = count - 1;
-	for (; left >= 4; left -= 4)
-		block = link_block(
-			link_block(link_block(link_block(block, bytes), bytes), bytes), bytes);
+	for (; left >= 4; left -= 4) {
+		block = link_block(page, link_block(page, block, bytes), bytes);
+		block = link_block(page, link_block(page, block, bytes), bytes);
+	}
 	for (; left; left--)
-		block = link_block(block, bytes);
-	((struct block *)block)->next = NULL;
+		block = link_block(page, block, bytes);
+	list_link(page, (struct block *)block, &list_end);
 }
 
 void page_carve(struct page *page, bool populate)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
 	unsigned carved = load_rlx(&page->x_carved);
-	ASSERT(!page->free && !load_rlx(&page->x_away) && carved < page->total);
+	ASSERT(list_is_empty(page) && !load_rlx(&page->x_away) && carved < page->total);
 	if (populate && page->zero && !carved)
 		os_populate(page->start, page_span_bytes(page));
 	char *first = page->start + carved * bytes;
 	size_t step = page->zero ? CARVE_BYTES_FRESH : CARVE_BYTES_RESIDENT;
 	size_t count = (align_up((uintptr_t)first + bytes, step) - (uintptr_t)first) / bytes;
 	count = min_size(count, page->total - carved);
-	link_blocks(first, count, bytes);
+	link_blocks(page, first, count, bytes);
 	page->free = (struct block *)first;
-	store_rlx(&page->x_carved, (uint16_t)(carved + count));
+	set_carved(page, carved + (unsigned)count);
 }
 
 void page_free(struct page *page)
 {
 	ASSERT(load_rlx(&page->x_used) == 0 && !page->queued);
-	page->free = NULL;
-	store_rlx(&page->x_carved, 0);
+	page->free = &list_end;
+	set_carved(page, 0);
 	span_free(page);
 }
 

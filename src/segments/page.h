@@ -6,7 +6,7 @@
 #define SEGMENTS_PAGE_H
 
 #include "base/check.h"
-#include "segments/types.h"
+#include "segments/freelist.h"
 
 /* Makes a claimed span a page of a class, owned by `owner`. */
 void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zero);
@@ -35,20 +35,13 @@ struct page *page_take_partial(unsigned node, unsigned size_class, uintptr_t own
 
 static inline bool page_has_room(const struct page *page)
 {
-	return page->free || load_rlx(&page->x_away) || load_rlx(&page->x_carved) < page->total;
+	return !list_is_empty(page) || load_rlx(&page->x_away) ||
+	       load_rlx(&page->x_carved) < page->total;
 }
 
 static inline size_t page_span_bytes(const struct page *page)
 {
 	return page->slices * SLICE_BYTES;
-}
-
-/* Puts a block on the free list; true when that was the last one in use (I3). */
-static ALWAYS_INLINE bool page_push(struct page *page, struct block *block)
-{
-	block->next = page->free;
-	page->free = block;
-	return counter32_dec_to_zero(&page->x_used);
 }
 
 /* The owner, when it may be a heap that the caller will look into. */

@@ -9,6 +9,7 @@
 #include "segments/trim.h"
 
 #include "base/check.h"
+#include "segments/blame.h"
 #include "segments/map.h"
 #include "segments/page.h"
 
@@ -71,7 +72,7 @@ static void find_free(const struct page *page, struct bits *b)
 	size_t bytes = load_rlx(&page->x_bytes);
 	unsigned carved = load_rlx(&page->x_carved);
 	uint32_t away = load_rlx(&page->x_away);
-	for (struct block *block = page->free; block; block = block->next)
+	for (struct block *block = page->free; block != &list_end; block = list_next(block))
 		bit_set(b, class_index(page->size_class, (size_t)((char *)block - page->start)));
 	for (unsigned i = 0; away && i < carved; i++)
 		if (block_is_away(bytes, away, i))
@@ -97,19 +98,22 @@ static uint32_t find_units(const struct page *page, const struct bits *b)
 	return units;
 }
 
-/* What is free and not away, in the order of addresses. */
-static void relink(struct page *page, const struct bits *b, uint32_t away)
+/* What is free and not away, in the order of addresses. What goes away has no mark. */
+static void relink(struct page *page, const struct bits *b, uint32_t away, uint32_t before)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
-	unsigned carved = load_rlx(&page->x_carved);
-	struct block **link = &page->free;
-	for (unsigned i = 0; i < carved; i++) {
-		if (!bit_get(b, i) || block_is_away(bytes, away, i))
+	page->free = &list_end;
+	for (unsigned i = load_rlx(&page->x_carved); i-- > 0;) {
+		struct block *block = (struct block *)(page->start + i * bytes);
+		if (!bit_get(b, i) || block_is_away(bytes, before, i))
 			continue;
-		*link = (struct block *)(page->start + i * bytes);
-		link = &(*link)->next;
+		if (block_is_away(bytes, away, i)) {
+			block->mark = 0;
+			continue;
+		}
+		list_link(page, block, page->free);
+		page->free = block;
 	}
-	*link = NULL;
 }
 
 /* Whole system pages between two offsets. */
@@ -158,11 +162,12 @@ size_t page_trim(struct page *page, struct iovec *ranges)
 {
 	struct bits b = {{0}};
 	uint32_t before = load_rlx(&page->x_away);
+	page_check_list(page);
 	find_free(page, &b);
 	uint32_t away = find_units(page, &b);
 	ASSERT((away & before) == before);
 	store_rlx(&page->x_away, away);
-	relink(page, &b, away);
+	relink(page, &b, away, before);
 	size_t count = find_ranges(page, away, away & ~before, ranges);
 	page->tail_purged = true;
 	page->trimmed = true;
@@ -174,21 +179,22 @@ static void restore_unit(struct page *page, unsigned unit, uint32_t away)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
 	unsigned carved = load_rlx(&page->x_carved);
-	struct block **link = &page->free;
-	for (unsigned i = unit_first(bytes, unit); i < unit_end(bytes, unit, carved); i++) {
+	for (unsigned i = unit_end(bytes, unit, carved); i-- > unit_first(bytes, unit);) {
+		struct block *block = (struct block *)(page->start + i * bytes);
 		if (block_is_away(bytes, away, i))
 			continue;
-		*link = (struct block *)(page->start + i * bytes);
-		link = &(*link)->next;
+		if (block->mark)
+			page_blame_list(page, block);
+		list_link(page, block, page->free);
+		page->free = block;
 	}
-	*link = NULL;
 }
 
 void page_restore(struct page *page)
 {
 	uint32_t away = load_rlx(&page->x_away);
-	ASSERT(!page->free && away);
-	while (!page->free && away) {
+	ASSERT(list_is_empty(page) && away);
+	while (list_is_empty(page) && away) {
 		unsigned unit = (unsigned)__builtin_ctz(away);
 		away &= away - 1;
 		restore_unit(page, unit, away);

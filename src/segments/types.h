@@ -25,7 +25,11 @@
  *  I6  A slice in the pool without its dirty bit reads as zero, unless some memory
  *      was ever given back lazily (os_purged_lazily).
  *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
- *  I8  Descriptors, regions and heaps are type-stable: never unmapped, never
+ *  I8  A block of a small page bears a mark in its second word while it is free: listed, from
+ *      when it is on its page's list, or sent, from when it is stashed or in an inbox. malloc
+ *      takes the mark away. So a block with a mark is not freed again, and one without is not
+ *      handed out.
+ *  I9  Descriptors, regions and heaps are type-stable: never unmapped, never
  *      reused as anything else.
  *
  * Order table. [T] names what covers the pair: "model m" explores it in every order
@@ -132,9 +136,10 @@
 
 struct heap;
 
-/* The first word of a free block. */
+/* The first words of a free block. Both are written and read as freelist.h says. */
 struct block {
 	struct block *next;
+	uintptr_t mark; /* where it is: in its page's list, or on its way there */
 };
 
 /*
@@ -175,7 +180,10 @@ struct page {
 	bool zero;          /* own: memory beyond x_carved reads as zero */
 	bool first_class;   /* const while the page lives: of a hak_heap, never ownerless */
 
-	struct block *free __attribute__((aligned(CACHE_LINE_BYTES))); /* own: free blocks */
+	/* own: free blocks, ended by &list_end */
+	struct block *free __attribute__((aligned(CACHE_LINE_BYTES)));
+	uint32_t start_factor;      /* own: see page_may_free */
+	uint32_t start_limit;       /* own: the same */
 	counter32 x_used;           /* own writes, any reads relaxed (statistics): I3 */
 	_Atomic(uint16_t) x_carved; /* own writes, any reads relaxed: blocks ever made */
 	_Atomic(uint8_t) x_pinned;  /* own writes, any reads relaxed: current page of a class */

@@ -23,9 +23,10 @@ static void verify_small(struct region *r, size_t index)
 	REQUIRE(page->start == (char *)r->base + index * SLICE_BYTES, page);
 	REQUIRE(bytes == class_bytes(page->size_class) && bytes <= SMALL_MAX, page);
 	REQUIRE(carved <= page->total && page->total * bytes <= page_span_bytes(page), page);
-	for (struct block *b = page->free; b; b = b->next) {
+	for (struct block *b = page->free; b != &list_end; b = list_next(b)) {
 		size_t offset = (size_t)((char *)b - page->start);
 		REQUIRE(offset < carved * bytes && offset % bytes == 0, page);
+		REQUIRE(b->mark == mark_listed(page), page); /* I8 */
 		REQUIRE(++free <= carved, page);
 	}
 	REQUIRE(used + free + page_away_blocks(page) == carved, page);

@@ -5,8 +5,10 @@
 #include "tls/alloc.h"
 
 #include "base/options.h"
+#include "base/os.h"
 #include "policy/limit.h"
 #include "numa/place.h"
+#include "segments/blame.h"
 #include "segments/span.h"
 #include "segments/whale.h"
 #include "tls/foreign.h"
@@ -88,11 +90,8 @@ void *alloc_large(size_t size, void *caller)
 	struct heap *h = heap_look();
 	size_t c = class_of_large(size);
 	if (c < SMALL_CLASSES) {
-		struct page *page = h->current[c];
-		struct block *block = page->free;
+		struct block *block = page_pop(h->current[c]);
 		if (likely(block)) {
-			page->free = block->next;
-			counter32_inc(&page->x_used);
 			heap_done(h);
 			return block;
 		}
@@ -181,19 +180,71 @@ void free_slow(void *p)
 	heap_leave(h);
 }
 
-size_t block_bytes(const void *p)
+/* The descriptor of a block in use, given to `call`; NULL for a block that is not ours. */
+static struct page *page_of_used(const void *p, const char *call)
 {
 	struct region *r = map_region(p);
+	if (unlikely(!r))
+		return NULL;
+	struct page *page = block_page(p);
+	uintptr_t owner = page_owner(page);
+	if (unlikely(owner == OWNER_NONE && !region_has(r, p)))
+		return NULL;
+	if (likely(owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX)) {
+		bool mine = owner == (uintptr_t)tls_heap &&
+			    (size_t)((const char *)p - page->start) < SLICE_BYTES;
+		if (unlikely(!mine || !page_may_free(page, p)))
+			page_check_used(page, p, call);
+		return page;
+	}
+	CHECK(owner != OWNER_NONE && owner != OWNER_CACHED,
+		"%s(%p): no block is in use there (double free, or not a pointer from malloc)",
+		call, p);
+	CHECK((const char *)p == page->start, "%s(%p): not the start of the block at %p", call, p,
+		(void *)page->start);
+	return page;
+}
+
+size_t block_bytes_for(const void *p, const char *call)
+{
 	if (!p)
 		return 0;
-	if (unlikely(!r))
-		return foreign_bytes(p);
-	struct page *page = block_page(p);
-	if (unlikely(page_owner(page) == OWNER_NONE && !region_has(r, p)))
-		return foreign_bytes(p);
-	CHECK(page_owner(page) != OWNER_NONE && page_owner(page) != OWNER_CACHED,
-		"malloc_usable_size(%p): no block is in use there", p);
-	return load_rlx(&page->x_bytes);
+	struct page *page = page_of_used(p, call);
+	return likely(page) ? load_rlx(&page->x_bytes) : foreign_bytes(p, call);
+}
+
+size_t block_bytes(const void *p)
+{
+	return block_bytes_for(p, "malloc_usable_size");
+}
+
+/* A block of `old` bytes stays where it is when realloc asks for so many. */
+static bool stays(size_t old, size_t size)
+{
+	return size <= old && (size >= old / 2 || old <= LINEAR_MAX) && old <= MID_MAX;
+}
+
+void block_check_size(const void *p, size_t size, size_t align, bool resized)
+{
+	struct page *page = p ? page_of_used(p, "free with a size") : NULL;
+	if (!page)
+		return;
+	size_t bytes = load_rlx(&page->x_bytes);
+	uintptr_t kind = page_owner(page) & ~OWNER_KEPT;
+	bool right;
+	if (resized && stays(bytes, size))
+		right = true;
+	else if (kind == OWNER_WHALE || kind == OWNER_MAPPED)
+		right = size <= bytes && bytes - size <= os_page_bytes();
+	else
+		right = size <= MID_MAX && class_of_aligned(size, align) == page->size_class;
+	CHECK(right, "free(%p) with a size of %zu: it is a block of %zu bytes", p, size, bytes);
+}
+
+void free_checked(void *p, size_t size)
+{
+	block_check_size(p, size, BLOCK_ALIGN, false);
+	block_free(p);
 }
 
 /* A whale that becomes another whale keeps its pages wherever that can be done. */
@@ -217,8 +268,8 @@ void *block_resize(void *block, size_t size)
 	}
 	if (unlikely(!foreign_is_ours(block)))
 		return foreign_resize(block, size);
-	size_t old = block_bytes(block);
-	if (size <= old && (size >= old / 2 || old <= LINEAR_MAX) && old <= MID_MAX)
+	size_t old = block_bytes_for(block, "realloc");
+	if (stays(old, size))
 		return block;
 	if (old > MID_MAX) {
 		int saved = errno;

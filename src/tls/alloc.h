@@ -25,8 +25,16 @@ void *alloc_from(struct heap *h, size_t size, size_t align, bool *zero);
 /* As realloc; the bytes that may be used at a block. */
 void *block_resize(void *block, size_t size);
 size_t block_bytes(const void *block);
+size_t block_bytes_for(const void *block, const char *call); /* which is named in reports */
+
+/*
+ * Checks what a program says about a block that it is about to free: `size` and
+ * `align` as it was asked for, or as realloc was (`resized`).
+ */
+void block_check_size(const void *p, size_t size, size_t align, bool resized);
 
 void free_slow(void *p);
+void free_checked(void *p, size_t size); /* see block_free_sized */
 void free_emptied(struct page *page);
 void free_mid_fast(void *p, struct page *page);
 
@@ -35,21 +43,14 @@ static ALWAYS_INLINE void *block_alloc(size_t size)
 	if (unlikely(size > DIRECT_MAX))
 		return alloc_large(size, __builtin_return_address(0));
 	struct heap *h = heap_look();
-	struct page *page = h->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
-	struct block *block = page->free;
-	if (unlikely(!block)) {
-		heap_done(h);
-		return alloc_small_slow(size);
-	}
-	page->free = block->next;
-	counter32_inc(&page->x_used);
+	struct block *block = page_pop(h->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN]);
 	heap_done(h);
-	return block;
+	return likely(block) ? block : alloc_small_slow(size);
 }
 
 static ALWAYS_INLINE void block_free(void *p)
 {
-	struct region *r = map_region(p);
+	struct region *r = map_window(p);
 	if (unlikely(!r)) {
 		free_slow(p);
 		return;
@@ -58,10 +59,14 @@ static ALWAYS_INLINE void block_free(void *p)
 	struct heap *h = heap_look();
 	uintptr_t owner = page_owner_acq(page); /* [P3] */
 	if (likely(owner == (uintptr_t)heap_again(h))) {
-		if (unlikely(page_push(page, p)))
-			free_emptied(page);
-		else
+		if (unlikely(!page_may_free(page, p))) {
 			heap_done(h);
+			free_slow(p);
+		} else if (unlikely(page_push(page, p))) {
+			free_emptied(page);
+		} else {
+			heap_done(h);
+		}
 		return;
 	}
 	heap_done(h);
@@ -69,6 +74,16 @@ static ALWAYS_INLINE void block_free(void *p)
 		free_mid_fast(p, page);
 	else
 		free_other(p, page, owner);
+}
+
+/* Frees a block that was never resized and was asked for with `size`. */
+static ALWAYS_INLINE void block_free_sized(void *p, size_t size)
+{
+	struct region *r = map_window(p);
+	if (likely(r && size <= MID_MAX && class_of(size) == map_slice(r, p)->size_class))
+		block_free(p);
+	else
+		free_checked(p, size);
 }
 
 #endif

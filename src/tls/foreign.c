@@ -4,6 +4,7 @@
 #include "tls/foreign.h"
 
 #include "base/check.h"
+#include "base/os.h"
 #include "segments/map.h"
 #include "tls/alloc.h"
 
@@ -48,25 +49,42 @@ static void check_plausible(const char *call, const void *p)
 		call, p);
 }
 
+/*
+ * Aborts unless glibc's malloc may have returned `p`: a size in whole units lies
+ * before each of its blocks.
+ */
+static void check_chunk(const char *call, const void *p)
+{
+	const size_t unit = 2 * sizeof(size_t), flags = 7;
+	const char *header = (const char *)p - sizeof(size_t);
+	CHECK(os_is_mapped(header) && os_is_mapped(p),
+		"%s(%p): no memory is there (double free, or not a pointer from malloc)", call, p);
+	size_t size = *(const size_t *)header & ~flags;
+	CHECK(size >= 2 * unit && size % unit == 0, "%s(%p): not a block of any allocator here",
+		call, p);
+}
+
 void foreign_free(void *p)
 {
 	check_plausible("free", p);
+	check_chunk("free", p);
 	CHECK(__libc_free, "free(%p): not from this allocator", p);
 	__libc_free(p);
 }
 
-size_t foreign_bytes(const void *p)
+size_t foreign_bytes(const void *p, const char *call)
 {
-	check_plausible("malloc_usable_size", p);
+	check_plausible(call, p);
+	check_chunk(call, p);
 	size_t (*usable)(void *) = (size_t(*)(void *))dlsym(RTLD_NEXT, "malloc_usable_size");
-	CHECK(usable, "malloc_usable_size(%p): not from this allocator", p);
+	CHECK(usable, "%s(%p): not from this allocator", call, p);
 	return usable((void *)(uintptr_t)p);
 }
 
 /* Moves the block into our own memory. */
 void *foreign_resize(void *p, size_t size)
 {
-	size_t old = foreign_bytes(p);
+	size_t old = foreign_bytes(p, "realloc");
 	void *fresh = block_alloc(size);
 	if (!fresh)
 		return NULL;

@@ -9,7 +9,7 @@
 #include "segments/types.h"
 
 void foreign_free(void *p);
-size_t foreign_bytes(const void *p);
+size_t foreign_bytes(const void *p, const char *call);
 void *foreign_resize(void *p, size_t size);
 
 /* Does the address lie in memory that a region of ours covers? */

@@ -9,6 +9,7 @@
  */
 #include "base/check.h"
 #include "base/options.h"
+#include "segments/blame.h"
 #include "segments/map.h"
 #include "segments/page.h"
 #include "segments/span.h"
@@ -131,14 +132,16 @@ static ALWAYS_INLINE bool stash_is_full(const struct heap *h, struct stash *s)
 
 /* Nothing of the receiving heap is read: its lines are hot in another cache. */
 static ALWAYS_INLINE struct stash *stash_put(
-	struct heap *h, struct heap *to, struct block *block, size_t bytes)
+	struct heap *h, struct heap *to, struct page *page, struct block *block)
 {
+	size_t bytes = load_rlx(&page->x_bytes);
 	struct stash *s = &h->stash[((uintptr_t)to >> HEAP_SHIFT) % STASHES];
 	if (unlikely(s->to != to)) {
 		stash_flush(h, s);
 		s->to = to;
 	}
 	block->next = s->first;
+	block->mark = mark_sent(page);
 	if (!s->first)
 		s->last = block;
 	s->first = block;
@@ -147,9 +150,10 @@ static ALWAYS_INLINE struct stash *stash_put(
 	return s;
 }
 
-static void send(struct heap *h, struct heap *to, struct block *block, size_t bytes, bool at_once)
+static void send(
+	struct heap *h, struct heap *to, struct page *page, struct block *block, bool at_once)
 {
-	struct stash *s = stash_put(h, to, block, bytes);
+	struct stash *s = stash_put(h, to, page, block);
 	if (at_once || h->leaving || stash_is_full(h, s))
 		stash_flush(h, s);
 	if (h->stash_credit)
@@ -180,31 +184,25 @@ void heap_free_mid(struct heap *h, struct page *page)
 	h->mid_room -= bytes;
 }
 
-static void check_start(const struct page *page, const void *p)
-{
-	size_t bytes = load_rlx(&page->x_bytes);
-	CHECK(class_is_multiple(page->size_class, (size_t)((const char *)p - page->start)),
-		"free(%p): not the start of a block (its page has blocks of %zu bytes from %p)", p,
-		bytes, (const void *)page->start);
-}
-
 static void free_small(struct heap *h, struct page *page, struct block *block, uintptr_t owner)
 {
-	check_start(page, block);
+	page_check_start(page, block);
 	for (;;) {
 		if (owner == (uintptr_t)h) {
+			page_check_used(page, block, "free");
 			push_owned(h, page, block);
 			return;
 		}
 		if (owner != OWNER_NOBODY) {
 			struct heap *to = (struct heap *)owner;
 			bool first_class = page->first_class;
-			send(h, to, block, load_rlx(&page->x_bytes), first_class);
+			send(h, to, page, block, first_class);
 			if (first_class)
 				lease_drain(to);
 			return;
 		}
 		if (page_take(page, (uintptr_t)h)) {
+			page_check_used(page, block, "free");
 			free_taken(h, page, block);
 			return;
 		}
@@ -232,7 +230,9 @@ static void free_kept(struct heap *h, struct page *page, struct block *block)
 		heap_free_kept(h, page);
 		return;
 	}
-	send(h, keeper, block, load_rlx(&page->x_bytes), true);
+	CHECK(block->mark != mark_sent(page),
+		"free(%p): double free: the block is on its way to its heap", (void *)block);
+	send(h, keeper, page, block, true);
 	lease_drain(keeper);
 }
 
@@ -263,10 +263,11 @@ void heap_free(struct heap *h, struct page *page, struct block *block)
 }
 
 /* Sent to some heap that exists: whoever uses it next finds the block. */
-static void orphan(struct heap *to, struct block *block, size_t bytes)
+static void orphan(struct heap *to, struct page *page, struct block *block)
 {
 	add_rlx(&orphans.x_blocks, 1);
-	add_rlx(&orphans.x_bytes, bytes);
+	add_rlx(&orphans.x_bytes, load_rlx(&page->x_bytes));
+	block->mark = mark_sent(page);
 	inbox_push(&to->inbox, block, block);
 }
 
@@ -277,19 +278,20 @@ void free_without_heap(struct page *page, struct block *block)
 		page = page->head;
 		owner = page_owner_acq(page);
 	}
-	size_t bytes = load_rlx(&page->x_bytes);
+	if (owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX)
+		page_check_start(page, block);
 	if (owner > OWNER_SPECIAL_MAX)
-		orphan((struct heap *)owner, block, bytes);
+		orphan((struct heap *)owner, page, block);
 	else if (owner == OWNER_NOBODY)
-		orphan(heap_at(0), block, bytes);
+		orphan(heap_at(0), page, block);
 	else if (owner == OWNER_MID || owner == OWNER_BIG)
 		span_free(page);
 	else if (owner == OWNER_WHALE || owner == OWNER_MAPPED)
 		whale_free(page);
 	else if (owner & OWNER_KEPT)
-		orphan(page->keeper, block, bytes);
+		orphan(page->keeper, page, block);
 	else
-		die("free(%p): no block is in use there", (void *)block);
+		blame("free(%p): no block is in use there", (void *)block);
 }
 
 /* Others may be freeing into pages of ours, and we may never allocate again. */
@@ -313,8 +315,8 @@ void free_other(void *p, struct page *page, uintptr_t owner)
 		free_slow(p);
 		return;
 	}
-	check_start(page, p);
-	send(h, (struct heap *)owner, p, load_rlx(&page->x_bytes), false);
+	page_check_start(page, p);
+	send(h, (struct heap *)owner, page, p, false);
 	drain_now_and_then(h);
 	heap_give(h);
 }
@@ -329,13 +331,16 @@ bool heap_drain(struct heap *h)
 	size_t bytes = 0, blocks = 0;
 	for (; h->pending && blocks < DRAIN_BLOCKS_MAX; blocks++) {
 		struct block *block = h->pending;
-		struct page *page = block_page(block);
+		struct page *page = block_check_sent(block);
 		h->pending = block->next;
+		block->mark = 0;
 		bytes += load_rlx(&page->x_bytes);
-		if (likely(page_owner(page) == (uintptr_t)h))
+		if (likely(page_owner(page) == (uintptr_t)h)) {
+			page_check_used(page, block, "free");
 			push_owned(h, page, block);
-		else
+		} else {
 			heap_free(h, page, block);
+		}
 	}
 	counter64_add(&h->x_freed_blocks, blocks);
 	counter64_add(&h->x_freed_bytes, bytes);

@@ -10,6 +10,7 @@
 #include "policy/clock.h"
 #include "policy/site.h"
 #include "policy/thp.h"
+#include "segments/blame.h"
 #include "segments/map.h"
 #include "segments/page.h"
 #include "segments/purge.h"
@@ -25,7 +26,7 @@
 /* Blocks that may be stashed between two slow allocations. */
 #define STASH_CREDIT 256
 
-struct page page_none;
+struct page page_none = {.free = &list_end};
 
 #define NOTHING                                                                                    \
 	{                                                                                          \
@@ -66,6 +67,8 @@ void heap_dequeue(struct heap *h, struct page *page)
 
 void heap_page_emptied(struct heap *h, struct page *page)
 {
+	CHECK(!load_rlx(&page->x_pinned),
+		"more blocks were freed than are in use at %p: double free", (void *)page->start);
 	if (page->queued)
 		heap_dequeue(h, page);
 	page_free(page);
@@ -208,15 +211,17 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 	h->stash_credit = STASH_CREDIT;
 	if (unlikely(h->unregistered))
 		thread_register(h);
-	while (!page->free) {
+	while (list_is_empty(page)) {
 		if (load_rlx(&page->x_away)) {
 			page_restore(page);
 			break;
 		}
+		if (page != &page_none)
+			page_check_full(page);
 		if (page != &page_none && load_rlx(&page->x_carved) < page->total) {
 			carve(h, c, page);
 			*zero = page->zero &&
-				class_bytes(c) >= 4096; /* one block: its link is NULL */
+				class_bytes(c) >= 4096; /* one block: nothing but its link */
 			break;
 		}
 		/* Our own blocks first; they may lie in this very page. */
@@ -230,9 +235,11 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 			return NULL;
 		pin(h, c, page);
 	}
-	struct block *block = page->free;
-	page->free = block->next;
-	counter32_inc(&page->x_used);
+	struct block *block = page_pop(page);
+	if (unlikely(!block))
+		page_blame_list(page, page->free);
+	if (*zero)
+		block->next = NULL;
 	return block;
 }
 
@@ -241,7 +248,7 @@ bool heap_wants_memory(const struct heap *h, unsigned c)
 	if (c >= SMALL_CLASSES)
 		return true;
 	const struct page *page = h->current[c];
-	if (page->free)
+	if (!list_is_empty(page))
 		return false;
 	if (page != &page_none && load_rlx(&page->x_carved) < page->total)
 		return page->zero;

@@ -157,6 +157,11 @@ bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes)
 	return false;
 }
 
+bool os_is_mapped(const void *p)
+{
+	return p;
+}
+
 size_t os_address_space_limit(void)
 {
 	return SIZE_MAX;
@@ -259,6 +264,16 @@ void die(const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	model_fail("the library dies: %s", text);
+}
+
+void blame(const char *format, ...)
+{
+	static char text[300];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	model_fail("the library blames the model: %s", text);
 }
 
 void write_all(int fd, const char *text, size_t bytes)

@@ -30,10 +30,9 @@ static struct page *make_page(uintptr_t owner)
 	page->site = 0;
 	page_init(page, class, owner, zero);
 	for (unsigned i = 0; i < BLOCKS; i++) {
-		if (!page->free)
+		if (list_is_empty(page))
 			page_carve(page, false);
-		page->free = page->free->next;
-		counter32_inc(&page->x_used);
+		page_pop(page);
 	}
 	return page;
 }

@@ -1,0 +1,80 @@
+/*
+ * freelist.h: the free list of a page, and what lies in free blocks: a link and
+ * a mark. The list is checked where it is used: a block is handed out only with
+ * the mark of its page (so never twice, and not after the mark was written
+ * over), and taken back only without. All functions but the marks are for the
+ * page's owner.
+ */
+#ifndef SEGMENTS_FREELIST_H
+#define SEGMENTS_FREELIST_H
+
+#include "segments/types.h"
+
+/* Ends every free list. Its mark is no page's: taking it fails as for a broken list. */
+extern struct block list_end;
+
+/* The mark of a block that is on the page's list, and of one that is on its way there. */
+static ALWAYS_INLINE uintptr_t mark_listed(const struct page *page)
+{
+	return (uintptr_t)page;
+}
+
+static ALWAYS_INLINE uintptr_t mark_sent(const struct page *page)
+{
+	return (uintptr_t)page + 1;
+}
+
+static ALWAYS_INLINE bool list_is_empty(const struct page *page)
+{
+	return page->free == &list_end;
+}
+
+static ALWAYS_INLINE struct block *list_next(const struct block *block)
+{
+	return block->next;
+}
+
+/* Puts a block before `next`. */
+static ALWAYS_INLINE void list_link(
+	const struct page *page, struct block *block, struct block *next)
+{
+	block->next = next;
+	block->mark = mark_listed(page);
+}
+
+/*
+ * Could it be a block that is to be freed? Exact where it says yes, and for
+ * blocks in the first slice of their span: `p` is a multiple of the block size
+ * from there, below x_carved, and not on the list. With f = floor(2^32 / size) + 1
+ * the product modulo 2^32 of f and k * size is k * e, where e = f * size - 2^32,
+ * and that of any other offset is at least f. So one comparison with
+ * x_carved * e tells (page_set_carved).
+ */
+static ALWAYS_INLINE bool page_may_free(const struct page *page, const void *p)
+{
+	uint32_t offset = (uint32_t)((uintptr_t)p & (SLICE_BYTES - 1));
+	return offset * page->start_factor < page->start_limit &&
+	       ((const struct block *)p)->mark != mark_listed(page);
+}
+
+/* Puts a block on the free list; true when that was the last one in use (I3). */
+static ALWAYS_INLINE bool page_push(struct page *page, struct block *block)
+{
+	list_link(page, block, page->free);
+	page->free = block;
+	return counter32_dec_to_zero(&page->x_used);
+}
+
+/* Takes the first block; NULL when there is none, or the list is broken. */
+static ALWAYS_INLINE struct block *page_pop(struct page *page)
+{
+	struct block *block = page->free;
+	if (unlikely(block->mark != mark_listed(page)))
+		return NULL;
+	page->free = list_next(block);
+	block->mark = 0;
+	counter32_inc(&page->x_used);
+	return block;
+}
+
+#endif
