@@ -18,8 +18,8 @@
  */
 #define _GNU_SOURCE
 #include "common.h"
+#include "policy_replay.h"
 #include "policy_schedule.h"
-#include "policy_trace.h"
 #include "policy_work.h"
 
 #include <pthread.h>
@@ -281,11 +281,12 @@ int main(int argc, char **argv)
 		threads = workload->threads + workload->passing;
 		schedule_init(threads, workload->warm_ms, workload->run_ms);
 	} else {
-		threads = trace_read();
-		schedule_init(threads, trace_warm_ms(), trace_run_ms());
+		threads = replay_read();
+		schedule_init(threads, replay_warm_ms(), replay_run_ms());
 	}
+	bench_threads = threads;
 	measure_begin(&measure);
-	bench_workers(threads, workload ? worker : trace_worker);
+	bench_workers(threads, workload ? worker : replay_worker);
 	measure_end(&measure);
 	schedule_linger();
 	measure_print("policy",

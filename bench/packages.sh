@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what the benchmarks need and this machine lacks: the peers, python3,
-# gnuplot, valgrind and strace. Without root it says what to install and fails.
+# gnuplot, valgrind, strace and xz. Without root it says what to install and fails.
 set -eu -o pipefail
 
 libs=/usr/lib/x86_64-linux-gnu
@@ -22,6 +22,7 @@ need_command python3 python3
 need_command gnuplot gnuplot-nox
 need_command valgrind valgrind
 need_command strace strace
+need_command xz xz-utils
 
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 echo "bench: installing ${missing[*]}"

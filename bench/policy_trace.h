@@ -1,6 +1,5 @@
 /*
- * policy_trace.h: a recorded trace, read from standard input and replayed by
- * bench_policy with the times, threads and places of the recording.
+ * policy_trace.h: recorded traces, read for the replay of bench_policy and for policy_sim.
  *
  * Text, one event a line, fields between blanks, '#' begins a comment:
  *
@@ -16,16 +15,21 @@
 #define BENCH_POLICY_TRACE_H
 
 #include <stdint.h>
+#include <stdio.h>
 
-/* Returns the number of threads; a trace that cannot be used ends the program with one line. */
-unsigned trace_read(void);
+struct trace_event {
+	uint64_t us;
+	uint32_t slot, turn; /* which event of its slot it is */
+	uint32_t kib;        /* 0: a free */
+	uint16_t thread, site;
+};
 
-uint64_t trace_run_ms(void);
+struct trace {
+	uint64_t threads, slots, count, run_us;
+	struct trace_event *events;
+};
 
-/* The first fifth of the run. */
-uint64_t trace_warm_ms(void);
-
-/* Thread `index` of the trace. */
-void trace_worker(unsigned index);
+/* A trace that cannot be used ends the program with one line that says where. */
+void trace_read(struct trace *trace, FILE *file);
 
 #endif
