@@ -7,10 +7,12 @@
 #include "hakmem.h"
 #include "test.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LIVE_MAX = 16 };
+enum { LIVE_MAX = 16, DELAY_MS = 10 };
 
 #ifdef HAK_TINY
 enum { WHOLE_SIZES = 0 };
@@ -19,7 +21,7 @@ enum { WHOLE_SIZES = 1 };
 #endif
 
 struct costs {
-	uint64_t faults, purge_calls, map_calls;
+	uint64_t faults, purge_calls, map_calls, stalls;
 };
 
 struct load {
@@ -36,6 +38,7 @@ struct load {
 
 static char *live[LIVE_MAX];
 static uint64_t seed = 11;
+static uint64_t stalls;
 
 static struct costs costs_now(void)
 {
@@ -44,7 +47,20 @@ static struct costs costs_now(void)
 
 	hak_stats(&stats, sizeof stats);
 	getrusage(RUSAGE_THREAD, &usage);
-	return (struct costs){(uint64_t)usage.ru_minflt, stats.purge_calls, stats.map_calls};
+	return (struct costs){
+		(uint64_t)usage.ru_minflt, stats.purge_calls, stats.map_calls, stalls};
+}
+
+/* The thread did not get to run for so long that the helper may have found its memory idle. */
+static void count_stall(void)
+{
+	static uint64_t last;
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	uint64_t now = (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+	stalls += last && now - last >= DELAY_MS / 2;
+	last = now;
 }
 
 static size_t draw_size(const struct load *load)
@@ -68,6 +84,7 @@ static void operate(const struct load *load, size_t n)
 	size_t i = load->waves ? n % load->live : rng_next(&seed) % load->live;
 	size_t size = draw_size(load);
 
+	count_stall();
 	if (load->waves && i == 0)
 		free_all();
 	hak_free(live[i]);
@@ -77,9 +94,10 @@ static void operate(const struct load *load, size_t n)
 		live[i][at] = 1;
 }
 
-static bool is_free(const struct load *load, const char *how, bool last)
+static bool is_free(const struct load *load, bool helper, bool last)
 {
 	struct costs before, after;
+	size_t most_idle = load->high * load->live;
 
 	for (size_t n = load->warm_up; n > 0; n--)
 		operate(load, n);
@@ -91,20 +109,25 @@ static bool is_free(const struct load *load, const char *how, bool last)
 	uint64_t faults = after.faults - before.faults,
 		 purge_calls = after.purge_calls - before.purge_calls,
 		 map_calls = after.map_calls - before.map_calls;
-	bool ok = faults <= load->faults * load->operations &&
-		  purge_calls <= load->calls * load->operations && map_calls == 0;
+	/* What is free for longer than the delay is given back, and is not what is tested here. */
+	uint64_t excused = helper ? after.stalls - before.stalls : 0;
+	bool ok = faults <= load->faults * load->operations + excused * (most_idle / 4096) &&
+		  purge_calls <=
+			  load->calls * load->operations + excused * (most_idle / (4 * MIB) + 4) &&
+		  map_calls == 0;
 	CHECK(ok || !last,
 		"%s%s: %llu faults, %llu calls of madvise and %llu of mmap and its kin in %zu "
-		"operations",
-		load->name, how, (unsigned long long)faults, (unsigned long long)purge_calls,
-		(unsigned long long)map_calls, load->operations);
+		"operations, %llu stalls excused",
+		load->name, helper ? ", with the helper" : "", (unsigned long long)faults,
+		(unsigned long long)purge_calls, (unsigned long long)map_calls, load->operations,
+		(unsigned long long)excused);
 	return ok;
 }
 
-/* A program that does not get to run for longer than the purge delay has idle memory: tried again. */
-static void check(const struct load *load, const char *how, unsigned tries)
+/* A busy machine may slow the thread down without one long stall: tried again. */
+static void check(const struct load *load, bool helper, unsigned tries)
 {
-	while (!is_free(load, how, tries == 1))
+	while (!is_free(load, helper, tries == 1))
 		tries--;
 }
 
@@ -128,15 +151,18 @@ int main(void)
 	static const struct load swing = {
 		"1 to 32 MiB, 16 live", MIB, 32 * MIB, NULL, 0, 16, 1200, 300, 300, 1, false};
 
+	char delay[12];
+
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers have faults of their own");
 	costs_now();
 	for (size_t i = 0; i < sizeof loads / sizeof *loads; i++)
-		check(&loads[i], "", 1);
+		check(&loads[i], false, 1);
 	/* The tiny build has regions of 64 MiB: such blocks are mappings of their own there. */
 	if (WHOLE_SIZES)
-		check(&swing, "", 1);
-	CHECK(hak_option_set("purge_delay_ms", "10") == 0, "purge_delay_ms");
+		check(&swing, false, 1);
+	snprintf(delay, sizeof delay, "%d", DELAY_MS);
+	CHECK(hak_option_set("purge_delay_ms", delay) == 0, "purge_delay_ms");
 	CHECK(hak_helper_start() == 0, "hak_helper_start");
 	for (size_t i = 0; i < sizeof loads / sizeof *loads; i++) {
 		struct load longer = loads[i];
@@ -146,7 +172,7 @@ int main(void)
 		/* What the last one left idle goes first; then for several ticks. */
 		usleep(100000);
 		longer.operations *= 20;
-		check(&longer, ", with the helper", 8);
+		check(&longer, true, 3);
 	}
 	return 0;
 }
