@@ -52,6 +52,16 @@ for test in slow leaver; do
 		wrong "$test leaves a process behind"
 	fi
 done
+# time_given LOAD SECONDS: what a test with a limit of one second gets.
+time_given() {
+	echo "$1 0.00 0.00 1/1 1" >loadavg
+	HAK_TEST_LOADAVG=loadavg "$run" -o log --group one --timeout 1 ./slow >said || true
+	grep -q "the limit is $2 s" said || wrong "under a load of $1 the limit is not $2 s"
+}
+time_given 0.90 1
+time_given "$(($(nproc) * 2)).50" 2
+time_given "$(($(nproc) * 40)).00" 4
+
 "$run" -o log --group one --env K=v --args "--seconds 3 --seed x" ./args >said || wrong "arguments"
 
 if "$run" >said 2>&1; then wrong "no tests at all is not an error"; fi

@@ -114,7 +114,7 @@ group_libc = --group $(1)-$(2)/libc --preload $(or $(HAK_TEST_PRELOAD),build/$(1
 T_NOT_SAN := $(notdir $(basename $(shell grep -l '"the sanitizers' tests/test_*.c)))
 group_hak = --group $(1)-$(2)/hak --timeout 240 --env "$(SAN_ENV)" \
 	$(patsubst %,build/$(1)-$(2)/tests/hak/%,$(filter-out $(if $(filter asan tsan%,$(2)),$(T_NOT_SAN)),$(T_API) $(T_HAK)))
-group_unit = $(if $(T_UNIT),--group $(1)-$(2)/unit --timeout 120 --env "$(SAN_ENV)" \
+group_unit = $(if $(T_UNIT),--group $(1)-$(2)/unit --timeout 180 --env "$(SAN_ENV)" \
 	$(patsubst %,build/$(1)-$(2)/tests/unit/%,$(filter-out $(if $(filter asan tsan% ubsan,$(2)),$(T_NOT_SAN)),$(T_UNIT))))
 group_stress = $(if $(T_STRESS),--group $(1)-$(2)/stress --timeout 240 --env "$(SAN_ENV)" \
 	--args "--seconds $(3) --threads 4 --seed $(SEED)" \
