@@ -18,6 +18,7 @@
  */
 #define _GNU_SOURCE
 #include "common.h"
+#include "policy_ratings.h"
 #include "policy_replay.h"
 #include "policy_schedule.h"
 #include "policy_work.h"
@@ -118,7 +119,7 @@ struct actor {
 	size_t bytes[BLOCKS_MAX];
 };
 
-static uint64_t which;
+static uint64_t which, ratings;
 static const struct workload *workload;
 
 static size_t draw_bytes(struct actor *a)
@@ -268,6 +269,7 @@ int main(int argc, char **argv)
 {
 	const struct param params[] = {
 		{"which", &which, "0..6: a workload of the table; 7: the trace on standard input"},
+		{"ratings", &ratings, "1: prints over time what the library has learned"},
 		{"limit", &work_limit, "1: memory of its own that is kept, no allocator"},
 	};
 	struct measure measure;
@@ -285,10 +287,13 @@ int main(int argc, char **argv)
 		schedule_init(threads, replay_warm_ms(), replay_run_ms());
 	}
 	bench_threads = threads;
+	if (ratings)
+		ratings_start();
 	measure_begin(&measure);
 	bench_workers(threads, workload ? worker : replay_worker);
 	measure_end(&measure);
 	schedule_linger();
+	ratings_print();
 	measure_print("policy",
 		atomic_load(&work_counts.blocks[PART_WARM]) +
 			atomic_load(&work_counts.blocks[PART_MEASURED]),

@@ -1,14 +1,14 @@
 # The policy for big freed blocks: bench_policy under every strategy, and the recorder of traces.
 
-POLICY_SHARED := policy_work policy_schedule policy_trace policy_replay
+POLICY_SHARED := policy_work policy_schedule policy_trace policy_replay policy_ratings
 POLICY_OBJ := $(POLICY_SHARED:%=$(BENCH_BIN)/%.o)
 
 $(POLICY_OBJ): $(BENCH_BIN)/%.o: bench/%.c $(POLICY_SHARED:%=bench/%.h) $(BENCH_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(BENCH_CFLAGS) -c -o $@ $<
+	$(CC) $(BENCH_CFLAGS) -Iinclude -c -o $@ $<
 
 $(BENCH_BIN)/bench_policy: bench/bench_policy.c $(POLICY_SHARED:%=bench/%.h) $(BENCH_HEADERS) $(BENCH_OBJ) $(POLICY_OBJ)
-	$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_OBJ) $(POLICY_OBJ) -lpthread
+	$(CC) $(BENCH_CFLAGS) -o $@ $< $(BENCH_OBJ) $(POLICY_OBJ) -lpthread -ldl
 
 $(BENCH_BIN)/trace_record.so: bench/trace_record.c
 	@mkdir -p $(@D)

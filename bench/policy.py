@@ -3,7 +3,7 @@
 fixed strategies, without a policy, and with the learned one, from a cold start
 and from what an earlier run has learned. The cost is that of policy_cost.py.
 
-Results are in build/bench: policy.md, policy.json, policy.png. The last line:
+Results are in build/bench: policy.md, policy.json, policy.png, ratings.png. The last line:
 
     policy: worst regret R, with warm-up W, learned sum S, best fixed sum F
 """
@@ -32,6 +32,7 @@ JOBS = 2
 TIMEOUT_S = 120
 FIXED = ("512K", "768K", "1M", "1.5M", "2M", "3M", "4M", "6M", "8M", "12M", "16M", "32M")
 FIXED_QUICK = ("512K", "2M", "8M", "32M")
+CLASSES = ("hot", "warm", "cold")
 OFF, COLD, LOADED = "off", "learned", "learned, loaded"
 TRACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "traces", "redis.trace.xz")
 # The file that a loaded run starts with was learned from other requests than those it serves.
@@ -88,8 +89,8 @@ def chosen(options):
 class Run:
     """One program on its way, watched."""
 
-    def __init__(self, options, workload, participant, library, seed, learned_file=""):
-        words = {"which": workload.which, "seed": seed, "limit": int(participant.limit)}
+    def __init__(self, options, workload, participant, library, seed, learned_file="", ratings=False):
+        words = {"which": workload.which, "seed": seed, "limit": int(participant.limit), "ratings": int(ratings)}
         chosen = dict(participant.options)
         if learned_file:
             chosen["HAKMEM_POLICY_FILE"] = learned_file
@@ -153,12 +154,31 @@ def learn_before(options, workload, library, seed):
     return path
 
 
+def watch_ratings(options, workload, library, seed):
+    """{class: [[ms, choice in KiB, matches, ratings...]]} of a run that nobody's cost is taken from."""
+    learner = Participant(COLD, {"HAKMEM_POLICY": "learn"})
+    run = Run(options, workload, learner, library, seed, ratings=True)
+    output, errors = run.process.communicate(timeout=TIMEOUT_S)
+    if run.process.returncode:
+        raise BenchError(f"{workload.name}: {alloc.ending(run.process.returncode, errors)}")
+    found = {}
+    for line in output.splitlines():
+        if line.startswith("RATING "):
+            ms, number, *values = line.split()[1:]
+            found.setdefault(CLASSES[int(number)], []).append([int(ms), *(float(value) for value in values)])
+    if not found:
+        raise BenchError(f"{workload.name}: the library tells no ratings")
+    return found
+
+
 def one_round(options, runs, workload, everyone, library, turn):
     """All participants, `jobs` at a time, in another order every round. Returns what others used of the processors."""
     seed = 1 + turn
     learned = None
     if any(participant.loaded for participant in everyone):
         learned = runs.add(workload.name, "before", lambda: learn_before(options, workload, library, seed))
+        if not turn:
+            runs.add(workload.name, "ratings", lambda: watch_ratings(options, workload, library, seed))
     begun, busy, own = time.monotonic(), policy_sample.busy_s(), 0.0
     waiting = random.Random(f"{workload.name} {turn}").sample(everyone, len(everyone))
     while waiting:

@@ -11,6 +11,8 @@ from tables import number, plot
 LEARNED = ("learned", "learned, loaded")
 OFF = "off"
 PARTS = ("measured", "whole")
+# What is kept with the runs and is none whose cost counts.
+APART = ("before", "ratings")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def _base(runs, workload):
     limits = _runs(runs, workload, LIMIT)
     if not limits:
         raise BenchError(f"{workload}: no run of the limit succeeded")
-    everyone = [r for name in runs.data[workload] if name != "before" for r in _runs(runs, workload, name)]
+    everyone = [r for name in runs.data[workload] if name not in APART for r in _runs(runs, workload, name)]
     warm_s, whole_s = (median(r["seconds"][i] for r in everyone) for i in (0, 1))
     warm, measured = (median(r["traffic"][i] for r in everyone) for i in (0, 1))
     return Base(
@@ -145,6 +147,7 @@ def add(report, runs, workloads, names, others):
     _table(report, all_costs, names, "whole", "The same, the warm-up included", "")
     for workload in workloads:
         _details(report, workload, all_costs[workload.name])
+    _convergence(report, runs, workloads)
     rows = [
         [
             w.name,
@@ -160,6 +163,27 @@ def add(report, runs, workloads, names, others):
         " they use much.", ["", "rounds", "processors", "latest ms", "late ms per block"], rows
     )  # fmt: skip
     return _closing_line(all_costs)
+
+
+def settled(rows):
+    """(matches until the choice was the last one, matches in all, that choice in KiB, changes)"""
+    choices = [row[1] for row in rows]
+    changes = [i for i in range(1, len(rows)) if choices[i] != choices[i - 1]]
+    return (rows[changes[-1]][2] if changes else 0, rows[-1][2], choices[-1], len(changes))
+
+
+def _convergence(report, runs, workloads):
+    rows = []
+    for workload in workloads:
+        for ratings in _runs(runs, workload.name, "ratings"):
+            for name, samples in ratings.items():
+                until, matches, choice, changes = settled(samples)
+                if matches:
+                    rows.append([f"{workload.name}, {name}", f"{until:.0f}", f"{matches:.0f}", f"{choice:.0f}", changes])
+    header = ["", "until it stays", "in all", "choice KiB", "changes"]
+    text = "Matches (66 a window) until the process's choice stays the same, by class of sites, from a cold start."
+    if rows:
+        report.add("Convergence", text, header, rows)
 
 
 def _closing_line(all_costs):
@@ -189,7 +213,7 @@ def _median_series(runs, workload, name, base):
 
 def draw(runs, workloads, out):
     """Two blocks of data: cost by strategy, regret over time."""
-    names = [name for name in runs.data[workloads[0].name] if name not in ("before", LIMIT)]
+    names = [name for name in runs.data[workloads[0].name] if name not in (*APART, LIMIT)]
     all_costs = {w.name: Costs(runs, w.name, [LIMIT, *names]) for w in workloads}
     lines = [" ".join(["strategy", *(w.name for w in workloads)])]
     for name in names:
@@ -201,7 +225,22 @@ def draw(runs, workloads, out):
     data = f"{out}/policy.dat"
     with open(data, "w", encoding="utf-8") as file:
         file.write("\n\n\n".join(blocks) + "\n")
+    rated = dict(_rating_blocks(runs, workloads))
+    if rated:
+        with open(f"{out}/ratings.dat", "w", encoding="utf-8") as file:
+            file.write("\n\n\n".join(rated.values()) + "\n")
+        plot("ratings.gp", f"{out}/ratings.dat", f"{out}/ratings.png", len(rated), "|".join(rated))
     plot("policy.gp", data, f"{out}/policy.png", len(workloads), "|".join(w.name for w in workloads))
+
+
+def _rating_blocks(runs, workloads):
+    """Of the class that has played most, all strategies over time."""
+    for workload in workloads:
+        for ratings in _runs(runs, workload.name, "ratings")[:1]:
+            name = max(ratings, key=lambda key: ratings[key][-1][2])
+            lines = ["seconds 512K 768K 1M 1.5M 2M 3M 4M 6M 8M 12M 16M 32M"]
+            lines += [" ".join([f"{row[0] / 1000:.1f}", *(f"{r:.1f}" for r in row[3:])]) for row in ratings[name]]
+            yield f"{workload.name}, {name}", "\n".join(lines)
 
 
 def _regret_lines(runs, workload, costs):
