@@ -170,6 +170,15 @@ ALL_STRESS_S := 3
 PAIRS := $(foreach c,gcc clang,$(foreach b,release debug tiny $(SANITIZERS),$(c)-$(b)))
 # The same tests in tsan-tiny say little that tsan and tiny do not; the same races say a lot.
 STRESS_PAIRS := $(foreach c,gcc clang,$(foreach b,debug tiny $(SANITIZERS) tsan-tiny,$(c)-$(b)))
+REPLAY_PAIRS := $(PAIRS)
+# CHECKED=1 leaves out what make check has just run on the same sources.
+ifeq ($(CHECKED),1)
+PAIRS := $(filter-out gcc-release gcc-debug gcc-tiny clang-ubsan,$(PAIRS))
+STRESS_PAIRS := $(filter-out gcc-debug gcc-tiny gcc-tsan,$(STRESS_PAIRS))
+ALL_PROGRAMS := $(sort $(wildcard tests/programs/all-*.sh))
+else
+ALL_PROGRAMS := $(sort $(wildcard tests/programs/check-*.sh tests/programs/all-*.sh))
+endif
 pair_cc = $(word 1,$(subst -, ,$(1)))
 pair_build = $(1:$(pair_cc)-%=%)
 
@@ -180,12 +189,12 @@ check-all:
 		*) what="tests-build stress-build fuzz-build" ;; esac; \
 		$(MAKE) --no-print-directory -j2 CC=$$cc BUILD=$$b $$what || exit 1; \
 	done; done
-	@$(RUN) -o build/check-all/log $(call group_meta) \
+	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) \
 		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		$(foreach p,$(STRESS_PAIRS),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
-		$(foreach p,$(PAIRS),$(call group_replay,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
+		$(foreach p,$(REPLAY_PAIRS),$(call group_replay,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		--group fuzz --timeout 600 fuzz/mutants.sh \
-		$(call group_programs,$(sort $(wildcard tests/programs/check-*.sh tests/programs/all-*.sh)),900)
+		$(call group_programs,$(ALL_PROGRAMS),900)
 
 # Placement on all emulated machines; the last line has the least of each row over them.
 check-numa:
