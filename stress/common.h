@@ -83,7 +83,8 @@ struct program {
 	size_t budget; /* the most bytes to hold at one time; less is used under sanitizers */
 	void (*before)(void);           /* in main, all threads quiet; may be NULL */
 	void (*work)(struct worker *w); /* each thread in each round */
-	void (*after)(void); /* in main, all threads quiet: frees what is left; or NULL */
+	void (*after)(void);  /* in main, all threads quiet: frees what is left; or NULL */
+	bool (*enough)(void); /* after each round: ends before the time is up; or NULL */
 };
 
 /* Each program defines this; main() is in common.c. */

@@ -2,28 +2,24 @@
  * stress_suspend: a thread is stopped at a random instruction, by a signal
  * whose handler waits, and while it stands every other one must go on: each has
  * to complete OPERATIONS more. The threads do nothing but allocate, resize,
- * free, pass blocks on, purge and end, so most stops meet them in the
- * allocator; the symbols of this program say in which function.
+ * free, pass blocks on, use and destroy heaps, purge and end. A signal that does
+ * not meet a call of the allocator is sent again; the symbols of this program say
+ * in which function it was, and only what is in the allocator counts as a stop.
  *
  * The last stop of a round lasts until all others have freed and purged
  * everything: what is then resident beside the stopped thread's blocks is what
  * one stop strands.
  *
- * SUSPEND_PLANT=lock puts a mutex around every operation: must fail.
+ * SUSPEND_PLANT=lock, a mutex around every operation, must fail; SUSPEND_STOPS=n: so many.
  */
 #include "common.h"
 #include "suspend.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 /* The first words of a block; its last word is `mark` again. */
@@ -39,9 +35,13 @@ enum {
 	LONG_EVERY = 32, /* one stop in so many lasts for LONG_MS at least */
 	LONG_MS = 5,
 	STALL_MS = 10000, /* without those operations: somebody waits for the stopped thread */
-	STOPS = 500,      /* in a round */
+	PLANTED_MS = 2000,
+	STOPS = 500, /* in a round */
 };
-#define STRANDED_MAX (48 * MIB)
+
+/* Of one heap: 4 MiB of partly free pages, 1 MiB of cached blocks, about 1 MiB of pages in use and
+ * stashes; a batch of 4 MiB to purge; and that once more in part, of a heap that was leased. */
+#define STRANDED_MAX (12 * MIB)
 
 /* The thread that is working for a worker, which changes where threads end. */
 struct lane {
@@ -50,18 +50,13 @@ struct lane {
 	_Atomic bool inside;                /* between call and return of the allocator */
 	_Atomic bool left;                  /* has freed and purged all, this round is over */
 	_Atomic size_t held;                /* bytes in `blocks` */
+	_Atomic size_t in_hand;             /* bytes that the call is about */
 	unsigned count;
 	struct block *blocks[HOLD + 1];
 };
 
-/* What the one stop that is under way is at; each stop has values of its own. */
-enum { IDLE, WANTED, STOPPED, STATES };
-
 static struct lane lanes[THREADS_MAX + 1]; /* one is main's */
 static struct block *_Atomic mailbox[SLOTS];
-static _Atomic uint32_t stop_state; /* futex word */
-static _Atomic int stop_tid;
-static _Atomic uintptr_t stop_pc;
 static _Atomic int stop_lane;              /* the one that is stopped, else -1 */
 static _Atomic uint64_t goal[THREADS_MAX]; /* operations at which a lane may rest */
 static _Atomic bool round_over;
@@ -70,9 +65,11 @@ static pthread_t stopper;
 static pthread_key_t first_key, last_key;
 static pthread_mutex_t planted = PTHREAD_MUTEX_INITIALIZER;
 static bool plant;
+static uint64_t wanted_stops;
+static hak_heap *shared; /* of all lanes in a round */
 
 static struct {
-	uint64_t stops, inside, below, missed;
+	uint64_t stops, below;
 	size_t stranded_most, stranded_sum;
 	uint64_t stranded_times;
 } seen;
@@ -92,38 +89,10 @@ static void nap(long ns)
 
 /* ---- The threads that are stopped ----------------------------------------------------------- */
 
-/* Async-signal-safe: atomics and system calls only. */
-static void on_stop(int sig, siginfo_t *info, void *context)
-{
-	const ucontext_t *c = context;
-	uint32_t state = atomic_load(&stop_state);
-	int saved = errno;
-
-	(void)sig;
-	(void)info;
-	/* A signal of an earlier stop may come late, and is not for this one. */
-	if (state % STATES != WANTED || atomic_load(&stop_tid) != gettid())
-		return;
-	atomic_store(&stop_pc, (uintptr_t)c->uc_mcontext.gregs[REG_RIP]);
-	if (atomic_compare_exchange_strong(&stop_state, &state, state + 1))
-		while (atomic_load(&stop_state) == state + 1)
-			syscall(SYS_futex, &stop_state, FUTEX_WAIT_PRIVATE, state + 1, NULL, NULL,
-				0);
-	errno = saved;
-}
-
-static void may_stop(bool may)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(may ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
-}
-
 /* Around every call of the allocator, and nothing else. */
-static void enter(struct worker *w)
+static void enter(struct worker *w, size_t bytes)
 {
+	atomic_store_explicit(&lanes[w->id].in_hand, bytes, memory_order_relaxed);
 	atomic_store_explicit(&lanes[w->id].inside, true, memory_order_relaxed);
 	if (plant)
 		pthread_mutex_lock(&planted);
@@ -198,7 +167,7 @@ static void release(struct worker *w, struct block *b)
 		return;
 	check(b, ~(uintptr_t)b);
 	b->mark = 0;
-	enter(w);
+	enter(w, b->size);
 	hak_free(b);
 	leave(w);
 }
@@ -210,7 +179,7 @@ static void resize(struct worker *w)
 	uint64_t mark = b->mark;
 
 	check(b, ~(uintptr_t)b);
-	enter(w);
+	enter(w, b->size + size);
 	b = hak_realloc(b, size);
 	leave(w);
 	if (b != NULL && b->mark != mark)
@@ -223,10 +192,33 @@ static void allocate(struct worker *w)
 	size_t size = draw_size(w), align = random_chance(w, 5) ? 4096 : 0;
 	struct block *b;
 
-	enter(w);
-	b = hak_alloc(size, align, 0);
+	enter(w, size);
+	b = random_chance(w, 15) ? hak_heap_alloc(shared, size, align, 0)
+				 : hak_alloc(size, align, 0);
 	leave(w);
 	keep(w, b, size);
+}
+
+/* A heap that ends with a block of its own in it. */
+static void short_heap(struct worker *w)
+{
+	size_t size = random_size(w, 24, 256 * KIB);
+	hak_heap *heap;
+	void *block;
+
+	enter(w, 0);
+	heap = hak_heap_create();
+	leave(w);
+	if (heap == NULL)
+		fail("no memory for a heap");
+	enter(w, size);
+	block = hak_heap_alloc(heap, size, 0, 0);
+	leave(w);
+	enter(w, size);
+	if (random_chance(w, 50))
+		hak_free(block);
+	hak_heap_destroy(heap);
+	leave(w);
 }
 
 /* To whoever comes by; what lay there before is freed here. */
@@ -241,9 +233,11 @@ static void operate(struct worker *w)
 	size_t kind = random_below(w, 1000);
 
 	if (kind < 1 && random_chance(w, 20)) {
-		enter(w);
+		enter(w, 0);
 		hak_purge();
 		leave(w);
+	} else if (kind < 5) {
+		short_heap(w);
 	} else if (kind < 50 && l->count > 0) {
 		resize(w);
 	} else if (kind < 200) {
@@ -270,7 +264,7 @@ static void steps(struct worker *w, size_t count)
  */
 static void ending(void *worker)
 {
-	enter(worker);
+	enter(worker, 0);
 }
 
 static void ended(void *worker)
@@ -280,7 +274,7 @@ static void ended(void *worker)
 	leave(w);
 	count_done(w);
 	atomic_store(&lanes[w->id].tid, 0);
-	may_stop(false);
+	stop_allow(NULL, 0);
 }
 
 static void *short_life(void *arg)
@@ -290,7 +284,7 @@ static void *short_life(void *arg)
 	pthread_setspecific(first_key, w);
 	pthread_setspecific(last_key, w);
 	atomic_store(&lanes[w->id].tid, gettid());
-	may_stop(true);
+	stop_allow(&lanes[w->id].inside, w->id);
 	steps(w, 20 + random_size(w, 16, 8192));
 	return NULL;
 }
@@ -298,7 +292,6 @@ static void *short_life(void *arg)
 /* A lane is a thread after the other: libc's part of beginning and ending has locks, no stops. */
 static void work(struct worker *w)
 {
-	may_stop(false);
 	while (!atomic_load(&round_over)) {
 		thread_join(thread_start(short_life, w));
 		atomic_fetch_add_explicit(&ends, 1, memory_order_relaxed);
@@ -311,42 +304,39 @@ static void work(struct worker *w)
 
 /* ---- The one that stops them ---------------------------------------------------------------- */
 
-static bool stop(unsigned lane)
+static void record(void)
 {
-	int tid = atomic_load(&lanes[lane].tid);
-	double limit = now_ms() + 20;
-	uint32_t wanted = atomic_load(&stop_state) + WANTED;
+	bool in = symbols_is_allocator(stop_address(), true);
 
-	if (tid == 0)
-		return false;
-	atomic_store(&stop_tid, tid);
-	atomic_store(&stop_state, wanted);
-	if (syscall(SYS_tgkill, getpid(), tid, SIGUSR1) == 0)
-		while (atomic_load(&stop_state) == wanted && now_ms() < limit)
-			nap(5000);
-	return !atomic_compare_exchange_strong(&stop_state, &wanted, wanted - WANTED + STATES);
+	seen.stops += in;
+	seen.below += !in;
+}
+
+/* The lane of the thread that was stopped, or -1. */
+static int stop(void)
+{
+	const _Atomic int *tids[THREADS_MAX];
+	int lane;
+
+	for (unsigned i = 0; i < threads; i++)
+		tids[i] = &lanes[i].tid;
+	lane = stop_any(tids, threads);
+	if (lane >= 0)
+		record();
+	return lane;
 }
 
 static void go_on(void)
 {
 	atomic_store_explicit(&stop_lane, -1, memory_order_release);
-	atomic_fetch_add(&stop_state, STATES - STOPPED);
-	syscall(SYS_futex, &stop_state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-}
-
-static void record(unsigned lane)
-{
-	bool in = symbols_is_allocator(atomic_load(&stop_pc), true);
-
-	seen.stops++;
-	seen.inside += in;
-	seen.below += !in && atomic_load(&lanes[lane].inside);
+	stop_end();
 }
 
 /* All but the stopped one must do so many operations more. */
 static void require_progress(unsigned stopped)
 {
 	double begin = now_ms(), least = seen.stops % LONG_EVERY == 0 ? LONG_MS : 0;
+	double stall = plant ? PLANTED_MS : STALL_MS;
 
 	for (unsigned i = 0; i < threads; i++)
 		atomic_store_explicit(
@@ -354,10 +344,10 @@ static void require_progress(unsigned stopped)
 	atomic_store_explicit(&stop_lane, (int)stopped, memory_order_release);
 	for (unsigned i = 0; i < threads; i++) {
 		while (i != stopped && atomic_load(&lanes[i].done) < atomic_load(&goal[i])) {
-			if (now_ms() > begin + STALL_MS)
+			if (now_ms() > begin + stall)
 				fail("thread %u did not go on while thread %u was stopped in %s "
 				     "(stop %llu)",
-					i, stopped, symbols_name(atomic_load(&stop_pc)),
+					i, stopped, symbols_name(stop_address()),
 					(unsigned long long)seen.stops);
 			nap(20000);
 		}
@@ -390,18 +380,16 @@ static void wait_left(unsigned except)
 }
 
 /* Ends the round with a stop; without one if the thread cannot be met. */
-static void strand(unsigned lane)
+static void strand(void)
 {
 	size_t held = 0, before, after, stranded;
-	bool stopped = stop(lane);
-
-	if (stopped) {
-		record(lane);
-		held = atomic_load(&lanes[lane].held);
-	}
+	int lane = stop();
+	bool stopped = lane >= 0;
+	if (stopped)
+		held = atomic_load(&lanes[lane].held) + atomic_load(&lanes[lane].in_hand);
 	atomic_store(&round_over, true);
 	if (stopped) {
-		wait_left(lane);
+		wait_left((unsigned)lane);
 		hak_purge();
 		before = resident();
 		go_on();
@@ -417,7 +405,7 @@ static void strand(unsigned lane)
 	if (stranded > seen.stranded_most)
 		seen.stranded_most = stranded;
 	if (stranded > STRANDED_MAX)
-		fail("a thread stopped in %s strands %zu KiB", symbols_name(atomic_load(&stop_pc)),
+		fail("a thread stopped in %s strands %zu KiB", symbols_name(stop_address()),
 			stranded / KIB);
 }
 
@@ -427,30 +415,28 @@ static void *stop_threads(void *unused)
 
 	(void)unused;
 	prctl(PR_SET_TIMERSLACK, 1);
-	for (unsigned n = 0; n < STOPS && keep_going(w); n++) {
-		unsigned lane = (unsigned)random_below(w, threads);
+	for (uint64_t until = seen.stops + STOPS; seen.stops < until && keep_going(w);) {
+		int lane;
 
 		w->asked_time = 63;
-		nap((long)random_below(w, 200000));
-		if (!stop(lane)) {
-			seen.missed++;
+		nap((long)random_below(w, 50000));
+		lane = stop();
+		if (lane < 0)
 			continue;
-		}
-		record(lane);
-		require_progress(lane);
+		require_progress((unsigned)lane);
 		go_on();
 	}
-	strand((unsigned)random_below(w, threads));
+	strand();
 	return NULL;
 }
 
 static void prepare(void)
 {
-	struct sigaction action = {.sa_sigaction = on_stop, .sa_flags = SA_SIGINFO | SA_RESTART};
-
 	plant = getenv("SUSPEND_PLANT") != NULL;
+	if (getenv("SUSPEND_STOPS") != NULL)
+		wanted_stops = strtoull(getenv("SUSPEND_STOPS"), NULL, 10);
 	symbols_read();
-	sigaction(SIGUSR1, &action, NULL);
+	stop_begin();
 	pthread_key_create(&last_key, ended);
 }
 
@@ -464,6 +450,9 @@ static void before(void)
 {
 	if (main_worker()->round == 1)
 		prepare();
+	shared = hak_heap_create();
+	if (shared == NULL)
+		fail("no memory for a heap");
 	atomic_store(&round_over, false);
 	atomic_store(&stop_lane, -1);
 	for (unsigned i = 0; i < threads; i++)
@@ -476,19 +465,29 @@ static void after(void)
 	thread_join(stopper);
 	for (unsigned i = 0; i < SLOTS; i++)
 		release(main_worker(), atomic_exchange(&mailbox[i], NULL));
+	hak_heap_destroy(shared);
+}
+
+static bool enough(void)
+{
+	return wanted_stops != 0 && seen.stops >= wanted_stops;
 }
 
 __attribute__((destructor)) static void show(void)
 {
 	if (seen.stops == 0)
 		return;
-	printf("stress_suspend: %llu stops, %llu in the allocator, %llu in what it called, %llu "
-	       "missed; %llu threads; stranded %zu KiB at most, %zu on average\n",
-		(unsigned long long)seen.stops, (unsigned long long)seen.inside,
-		(unsigned long long)seen.below, (unsigned long long)seen.missed,
-		(unsigned long long)atomic_load(&ends), seen.stranded_most / KIB,
+	printf("stress_suspend: %llu stops in the allocator, %llu in what it called, no stall; "
+	       "%llu "
+	       "signals; %llu threads; stranded %zu KiB at most, %zu on average\n",
+		(unsigned long long)seen.stops, (unsigned long long)seen.below,
+		(unsigned long long)stop_signals(), (unsigned long long)atomic_load(&ends),
+		seen.stranded_most / KIB,
 		seen.stranded_times ? seen.stranded_sum / seen.stranded_times / KIB : 0);
 	symbols_print();
+	if (seen.stops < wanted_stops)
+		fail("%llu stops were wanted, there was no time for more than %llu",
+			(unsigned long long)wanted_stops, (unsigned long long)seen.stops);
 }
 
 const struct program program = {
@@ -497,4 +496,5 @@ const struct program program = {
 	.before = before,
 	.work = work,
 	.after = after,
+	.enough = enough,
 };

@@ -38,4 +38,18 @@ for pair in PURGE_ORDER:slices PURGE_ORDER:granules PURGE_ORDER:purge TRIM_ORDER
 		exit 1
 	fi
 done
+
+# A lock around every operation: a thread that is stopped holds it, and another is found to wait.
+program=build/$cc-debug/stress/stress_suspend
+env -u MAKEFLAGS -u MAKELEVEL make -s CC="$cc" BUILD=debug "$program" >"$log" 2>&1 || {
+	cat "$log"
+	exit 1
+}
+status=0
+SUSPEND_PLANT=lock "$program" --seconds 20 >"$log" 2>&1 || status=$?
+if [ $status -ne 1 ] || ! grep -q 'did not go on while' "$log"; then
+	echo "stress_suspend does not find a lock: status $status"
+	tail -n 20 "$log"
+	exit 1
+fi
 echo "planted mistakes are found"
