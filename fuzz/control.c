@@ -135,6 +135,7 @@ static const struct {
 	{"huge", {"1", "0", "1"}},
 	{"policy", {"off", "learn", "fixed:1M"}},
 	{"huge_from", {"64M", "0", "1M"}},
+	{"verify", {"0", "1", "50"}},
 	{"limit", {"none", "hard:24M", "soft:1M,hard:64M"}},
 };
 

@@ -16,7 +16,6 @@ enum {
 	PAGES = 6,
 	KINDS = 3,
 	BLOCKS_MAX = 20,
-	PARTIAL_SHARE = 8, /* enough room: this share of the blocks */
 };
 
 /* By descriptor. Plain, but for the mark: whoever owns the page owns its record. */

@@ -6,6 +6,7 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -36,6 +37,20 @@ static void *shuffle_thread(void *seed)
 	return NULL;
 }
 
+/* Its own blocks, some of which it sends to the next thread. */
+static void *shuffle_own_thread(void *seed)
+{
+	static void *_Atomic shared[16];
+	uint64_t state = (uintptr_t)seed;
+
+	for (int i = 0; i < 20000; i++) {
+		void *fresh = hak_malloc(draw_size(&state) % 100000);
+
+		hak_free(atomic_exchange(&shared[rng_next(&state) % 16], fresh));
+	}
+	return NULL;
+}
+
 static void free_all(void)
 {
 	for (int i = 0; i < BLOCKS; i++) {
@@ -57,6 +72,37 @@ static void damage(void *size)
 	for (int i = 0; i < 64; i += 2)
 		memset(list[i], 0x41, 16);
 	hak_verify();
+}
+
+/* The option finds it without being asked, at the next slow call or soon after. */
+static void damage_unasked(void *size)
+{
+	size_t bytes = (size_t)size;
+	char *list[64];
+
+	CHECK(hak_option_set("verify", "3") == 0, "the option verify");
+	for (int i = 0; i < 64; i++)
+		list[i] = hak_malloc(bytes);
+	for (int i = 0; i < 64; i += 2)
+		hak_free(list[i]);
+	memset(list[10], 0x41, 16);
+	/* Other classes, so that none of these calls meets the list itself. */
+	for (size_t i = 0; i < 100; i++)
+		hak_free(hak_malloc(bytes + 1000 + 2000 * i));
+}
+
+/* With the option and no mistake nothing happens, whatever other threads do. */
+static void watched(void *unused)
+{
+	pthread_t thread[3];
+
+	(void)unused;
+	CHECK(hak_option_set("verify", "7") == 0, "the option verify");
+	for (uintptr_t i = 0; i < 3; i++)
+		CHECK(pthread_create(&thread[i], NULL, shuffle_own_thread, (void *)i) == 0,
+			"pthread_create");
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
 }
 
 int main(void)
@@ -95,5 +141,14 @@ int main(void)
 			"free blocks of %zu were overwritten, and hak_verify: %s", size,
 			child_what(&child));
 	}
+	for (size_t size = 32; size <= 1000; size *= 3) {
+		child_run(&child, damage_unasked, (void *)size);
+		CHECK(child_aborted(&child) && child_lines(&child) == 1,
+			"a free block of %zu was overwritten, and the option verify: %s", size,
+			child_what(&child));
+	}
+	child_run(&child, watched, NULL);
+	CHECK(child_exited(&child, 0), "watched threads that do nothing wrong: %s",
+		child_what(&child));
 	return 0;
 }

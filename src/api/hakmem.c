@@ -10,12 +10,12 @@
 #include "numa/place.h"
 #include "policy/choice.h"
 #include "policy/file.h"
-#include "segments/verify.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
 #include "tls/foreign.h"
 #include "tls/helper.h"
 #include "tls/thread.h"
+#include "tls/verify.h"
 
 #include <errno.h>
 

@@ -9,6 +9,7 @@
 #include "numa/place.h"
 #include "policy/file.h"
 #include "segments/region.h"
+#include "segments/verify.h"
 #include "tls/first_class.h"
 #include "tls/helper.h"
 #include "tls/thread.h"
@@ -20,6 +21,7 @@
 static void forked(void)
 {
 	lease_forked();
+	verify_forked();
 	rcu_after_fork_child();
 	helper_forked();
 }

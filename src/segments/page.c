@@ -18,12 +18,6 @@
 #define CARVE_BYTES_FRESH ((size_t)4096)
 #define CARVE_BYTES_RESIDENT ((size_t)16384)
 
-/* Of its blocks a page must have this share free before it is offered for reuse. */
-#define PARTIAL_SHARE 8
-
-/* Words of x_partial that one bit of x_partial_words stands for. */
-#define PARTIAL_STRIDE ((REGION_SLICES / 64 + 63) / 64)
-
 struct block list_end;
 
 /* Blocks below are made; what page_may_free compares with follows from it. */
@@ -141,8 +135,7 @@ void page_let_go(struct page *page)
 {
 	struct region *r = page_region(page);
 	unsigned c = page->size_class;
-	unsigned room = page->total - load_rlx(&page->x_used);
-	bool partial = room > 0 && room * PARTIAL_SHARE >= page->total;
+	bool partial = page_is_partial(page);
 	bool trimmed = page->trimmed;
 	ASSERT(load_rlx(&page->x_used) > 0 && !page->queued && !load_rlx(&page->x_pinned));
 	atomic_store_explicit(&page->x_owner, OWNER_NOBODY, memory_order_seq_cst); /* [P1] [P2] */

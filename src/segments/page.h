@@ -39,6 +39,19 @@ static inline bool page_has_room(const struct page *page)
 	       load_rlx(&page->x_carved) < page->total;
 }
 
+/* Of its blocks a page must have this share free before it is offered for reuse (I5). */
+#define PARTIAL_SHARE 8
+
+/* Words of x_partial that one bit of x_partial_words stands for. */
+#define PARTIAL_STRIDE ((REGION_SLICES / 64 + 63) / 64)
+
+/* Has a page that is no current one enough room to be offered? */
+static inline bool page_is_partial(const struct page *page)
+{
+	unsigned room = page->total - load_rlx(&page->x_used);
+	return room > 0 && room * PARTIAL_SHARE >= page->total;
+}
+
 static inline size_t page_span_bytes(const struct page *page)
 {
 	return page->slices * SLICE_BYTES;

@@ -31,6 +31,8 @@
  *      handed out.
  *  I9  Descriptors, regions and heaps are type-stable: never unmapped, never
  *      reused as anything else.
+ *  I10 What is accessible is in the pool, or in a span or whale that somebody owns, and
+ *      while nobody changes anything the counts of a node are the sums of its regions.
  *
  * Order table. [T] names what covers the pair: "model m" explores it in every order
  * that C11 allows and fails when one of its accesses is weakened (docs/models.md);

@@ -14,6 +14,7 @@
 #include "tls/foreign.h"
 #include "tls/helper.h"
 #include "tls/thread.h"
+#include "tls/verify.h"
 
 #include <errno.h>
 #include <string.h>
@@ -63,6 +64,8 @@ static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero, void 
 		return NULL;
 	if (unlikely(place_matters()))
 		h = placed(h, size, align);
+	if (unlikely(load_rlx(&options.x_verify)))
+		verify_now_and_then(h);
 	h->caller = (uintptr_t)caller;
 	void *block = alloc_from(h, size, align, zero);
 	if (unlikely(!block) && size <= SIZE_LIMIT) {
