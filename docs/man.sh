@@ -18,7 +18,7 @@ options() {
 			kind=$(tr -d ' ' <<<"$kind" | tr '[:upper:]' '[:lower:]')
 			value=$(sed 's/ \* //; s/ //g' <<<"$value")
 			[ "$kind" != nodes ] || value=system
-			[ "$kind" != policy ] || value=off
+			[ "$kind" != policy ] || value=learn
 			[ "$kind" != path ] || value=none
 			[ "$kind" != numa ] || value=preferred
 			case $when in *START*) when=', at start-up only' ;; *) when= ;; esac

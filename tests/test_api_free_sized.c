@@ -55,7 +55,8 @@ int main(void)
 		if (round == 0)
 			before = resident_bytes();
 	}
-	CHECK(TEST_SANITIZED || resident_bytes() < before + 4 * MIB,
+	/* What stays resident for reuse changes as the program is learned. */
+	CHECK(TEST_SANITIZED || resident_bytes() < before + 16 * MIB,
 		"sized frees leak: %zu KiB more", (resident_bytes() - before) / KIB);
 	return 0;
 }

@@ -51,7 +51,7 @@ static uint64_t choice(void)
 /* In a child: large blocks idle, so that the choice is none that it could begin with. */
 static void learn(void)
 {
-	uint64_t end = now_ms() + 20000, next = 0;
+	uint64_t end = now_ms() + 60000, next = 0;
 
 	while (now_ms() < end && choice() >= LARGE) {
 		use(SMALL);

@@ -169,7 +169,7 @@ size_t hak_purge(void)
 
 int hak_helper_start(void)
 {
-	if (choice_learns())
+	if (choice_has_learned())
 		rcu_start();
 	int r = helper_start(pthread_create);
 	if (r)

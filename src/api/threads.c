@@ -7,9 +7,11 @@
  */
 #include "base/atomic.h"
 #include "base/check.h"
+#include "base/os.h"
 #include "base/rcu.h"
 #include "numa/topology.h"
 #include "policy/choice.h"
+#include "tls/alloc.h"
 #include "tls/helper.h"
 
 #include <dlfcn.h>
@@ -68,12 +70,33 @@ static void begin_drop(struct begin *b)
 	store_rel(&b->x_taken, 0); /* [B1] */
 }
 
+/*
+ * liburcu, and glibc for its thread-local data, abort where they get no memory: a
+ * thread that could have none just now stays out. The block is what such data take
+ * from the thread's heap, where it stays.
+ */
+#define URCU_BLOCK 88
+#define URCU_SPACE (256 * KIB)
+
+static bool may_register(void)
+{
+	int saved = errno;
+	void *block = block_alloc(URCU_BLOCK),
+	     *space = block ? os_map_aligned(URCU_SPACE, 4096) : NULL;
+	if (space)
+		os_unmap(space, URCU_SPACE);
+	block_free(block);
+	errno = saved;
+	return space;
+}
+
 static struct begin begin_registered(void *record)
 {
 	struct begin *b = record,
 		     copy = {.posix = b->posix, .c11 = b->c11, .argument = b->argument};
 	begin_drop(b);
-	rcu_thread_start();
+	if (may_register())
+		rcu_thread_start();
 	return copy;
 }
 
@@ -93,7 +116,7 @@ static int begin_c11(void *record)
 static struct begin *begin_of(void *(*posix)(void *), thrd_start_t c11, void *argument)
 {
 	topology_start();
-	if (choice_learns())
+	if (choice_has_learned() && may_register())
 		rcu_start();
 	struct begin *b = rcu_is_ready() ? begin_take() : NULL;
 	if (!b)

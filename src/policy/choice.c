@@ -5,6 +5,7 @@
 #include "policy/choice.h"
 
 #include "base/os.h"
+#include "base/rcu.h"
 #include "policy/file.h"
 #include "policy/share.h"
 
@@ -60,6 +61,11 @@ enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *
 	last.stamp = *stamp;
 	last.purged = false;
 	return class;
+}
+
+bool choice_has_learned(void)
+{
+	return choice_learns() && learner_count() > 0;
 }
 
 /* From the first big block on. */
@@ -171,6 +177,7 @@ void choice_thread_end(void)
 	tls_full = 0;
 	if (!l || tls_learning) /* a handler has ended the thread */
 		return;
+	rcu_thread_start(); /* it may have begun before anybody had learned */
 	share_merge(l);
 	learner_put(l);
 }

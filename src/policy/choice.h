@@ -28,6 +28,9 @@ static inline bool choice_learns(void)
 	return load_rlx(&options.x_policy) == POLICY_LEARN;
 }
 
+/* Has any thread begun to? Only then do threads need RCU to share it. */
+bool choice_has_learned(void);
+
 /* What to do with a block of the site that goes to a pool of the node. *stamp: 0 is none. */
 enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *stamp);
 
@@ -44,7 +47,7 @@ void choice_close(size_t in_use);
 /* This thread has given a batch back. */
 void choice_purged(size_t bytes, bool huge, uint64_t ns);
 
-/* The thread ends: what it learned stays. */
+/* The thread ends, outside malloc: what it learned stays. */
 void choice_thread_end(void);
 
 #endif

@@ -34,6 +34,8 @@ unsigned estimate_bin(uint64_t bytes)
 /* bytes * parts / of, where bytes may be large and the parts are few. */
 static uint64_t share(uint64_t bytes, uint64_t parts, uint64_t of)
 {
+	if (likely(!parts))
+		return 0;
 	return parts >= of ? bytes : bytes / of * parts + bytes % of * parts / of;
 }
 
@@ -73,7 +75,7 @@ struct estimate_fate estimate_purged(const struct estimate_world *w, const struc
 	/* What goes does so half-way, on average, or as soon as the batch is full. */
 	if (e->block >= batch)
 		fill = 0;
-	else if (w->batch_rate)
+	else if (w->batch_rate && ms)
 		fill = (batch - e->block) / w->batch_rate;
 	if (w->keep_ms)
 		fill = min_size(fill, w->keep_ms);

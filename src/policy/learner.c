@@ -98,7 +98,9 @@ struct learner *learner_get(void)
 	}
 	l->traffic = l->clean = l->kept_seen = l->kept_clean = 0;
 	l->faults = os_thread_faults();
-	l->kept_lost = 0;
+	struct estimate_prices p;
+	world_fill(&world_now, &l->world, &p);
+	l->kept_lost = l->world.kept_lost = 0;
 	l->touched = ESTIMATE_TOUCHED;
 	return l;
 }
@@ -123,18 +125,14 @@ void learner_claimed(struct learner *l, unsigned node, uint64_t bytes, uint64_t 
 bool learner_reused(struct learner *l, unsigned context, const struct estimate_event *e, bool kept,
 	bool resident, uint32_t now_ms)
 {
-	struct estimate_world w;
-	struct estimate_prices p;
-	world_fill(&world_now, &w, &p);
-	w.kept_lost = l->kept_lost;
 	/* Memory that was kept, and is gone before age could have told. */
-	if (kept && (!w.keep_ms || e->interval_ms < (int32_t)w.keep_ms)) {
+	if (kept && (!l->world.keep_ms || e->interval_ms < (int32_t)l->world.keep_ms)) {
 		l->kept_seen += e->bytes;
 		l->kept_clean += resident ? 0 : e->bytes;
 	}
 	if (!resident)
 		l->contest[context].record.gone_found += e->bytes;
-	return contest_observe(&l->contest[context], &w, e, now_ms);
+	return contest_observe(&l->contest[context], &l->world, e, now_ms);
 }
 
 static uint32_t average(uint32_t before, uint64_t part, uint64_t all)
@@ -158,13 +156,13 @@ static void check_estimate(struct learner *l)
 bool learner_close(struct learner *l, unsigned context, uint64_t in_use, uint32_t now_ms)
 {
 	struct contest *c = &l->contest[context];
-	struct estimate_world w;
 	struct estimate_prices p;
 	uint64_t freezes = c->record.freezes;
 	check_estimate(l);
 	world_traffic(&world_now, l->traffic, in_use, now_ms);
 	l->traffic = 0;
-	world_fill(&world_now, &w, &p);
+	world_fill(&world_now, &l->world, &p);
+	l->world.kept_lost = l->kept_lost;
 	p.touched = l->touched;
 	bool changed = contest_close(c, &p);
 	learner_show(l, context);

@@ -16,6 +16,7 @@
 
 struct learner {
 	struct contest contest[CONTEXTS]; /* own */
+	struct estimate_world world;      /* own: as it was when a window ended last */
 	uint64_t traffic;                 /* own: bytes claimed that the world has not heard of */
 	uint64_t clean;                   /* own: of these, not resident, in small pages */
 	uint64_t kept_seen, kept_clean;   /* own: bytes kept, found again; purged all the same */
