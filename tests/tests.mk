@@ -157,7 +157,8 @@ check:
 	$(call sub,gcc,tsan) stress-build
 	$(call sub,clang,fuzz-tiny) fuzz-build
 	$(call sub,clang,ubsan) tests-build
-	@$(RUN) -o build/check/log $(call group_meta) \
+	$(call sub,gcc,release) $(MODEL_BIN)
+	@$(RUN) -o build/check/log $(call group_meta) $(call group_models,run) \
 		$(foreach b,release debug tiny,$(call group_build,gcc,$(b))) \
 		$(call group_build,clang,ubsan) \
 		$(foreach b,debug tiny tsan,$(call group_stress,gcc,$(b),$(CHECK_STRESS_S))) \
@@ -189,7 +190,8 @@ check-all:
 		*) what="tests-build stress-build fuzz-build" ;; esac; \
 		$(MAKE) --no-print-directory -j2 CC=$$cc BUILD=$$b $$what || exit 1; \
 	done; done
-	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) \
+	$(call sub,gcc,release) $(MODEL_BIN)
+	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) $(call group_models,weaken) \
 		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		$(foreach p,$(STRESS_PAIRS),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
 		$(foreach p,$(REPLAY_PAIRS),$(call group_replay,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \

@@ -107,7 +107,7 @@ void topology_replace(struct topology *t)
 {
 	bool rcu = rcu_start();
 	const struct topology *old = publish(t, !rcu);
-	if (rcu && old && old != load_acq(&x_stable) && rcu_wait()) /* [N1] */
+	if (rcu && old && old != load_acq(&x_stable) && rcu_wait()) /* [N1+] */
 		os_unmap((void *)(uintptr_t)old, sizeof *old);
 }
 

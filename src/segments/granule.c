@@ -208,7 +208,7 @@ static char *search(
 				return start;
 			n++;
 		}
-		r = load_acq(&r->x_next); /* [R1] */
+		r = load_acq(&r->x_next); /* [R1+] */
 	}
 	return NULL;
 }

@@ -210,7 +210,7 @@ static struct page *take_partial(unsigned node, unsigned kind, unsigned c, uintp
 		if (page)
 			return page;
 		tries += room;
-		r = load_acq(&r->x_next); /* [R1] */
+		r = load_acq(&r->x_next); /* [R1+] */
 	}
 	return NULL;
 }

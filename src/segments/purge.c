@@ -283,7 +283,7 @@ static size_t purge(unsigned node, struct wanted want)
 	struct batch b = {.node = node};
 	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
 		struct region *r = load_acq(&nodes[node].x_regions[kind]);     /* [R1] */
-		for (; r && want.bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1] */
+		for (; r && want.bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1+] */
 			purge_region(&b, &want, r);
 	}
 	batch_flush(&b);

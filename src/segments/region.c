@@ -241,7 +241,7 @@ void region_bind_all(void)
 {
 	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
 		struct region *r = load_acq(&nodes[0].x_regions[kind]); /* [R1] */
-		for (; r; r = load_acq(&r->x_next))                     /* [R1] */
+		for (; r; r = load_acq(&r->x_next))                     /* [R1+] */
 			if (load_rlx(&r->x_limit) == REGION_GRANULES)
 				place_bind((void *)r->base, REGION_BYTES, 0);
 	}

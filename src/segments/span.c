@@ -152,10 +152,10 @@ static struct page *search(
 		if (r != hint && load_rlx(&r->x_room) >= q->slices) {
 			page = claim_in_region(r, q, zero);
 			if (page)
-				store_rel(&n->x_hint[kind], r); /* [R1] */
+				store_rel(&n->x_hint[kind], r); /* [R1+] */
 			tries++;
 		}
-		r = load_acq(&r->x_next); /* [R1] */
+		r = load_acq(&r->x_next); /* [R1+] */
 	}
 	return page;
 }

@@ -40,6 +40,7 @@
  * have the order of their kind without a model that needs it.
  *  [M1] map entry. Publishes the region's fields. release: region_window;
  *       acquire: map_region. A weaker load could see the entry, not its base.
+ *       [T] model regions
  *  [S1] x_slices. Freeing slices publishes the descriptor reset and the last
  *       use of the memory; release: slices_publish; acquire: claim_in_granule.
  *       Without it a claimer's writes could precede the last owner's reads.
@@ -68,7 +69,7 @@
  *       scan (page_take_untrimmed). [T] model pages, stress_protocol_pages
  *  [P3] x_owner, looking into the owner. A take publishes the new owner's heap,
  *       which may be younger than the freed block; release: page_take; acquire:
- *       page_owner_acq, before a block is sent there.
+ *       page_owner_acq, before a block is sent there. [T] model leave
  *  [F1] inbox list. Push publishes the links in the blocks; release: inbox_push;
  *       acquire: inbox_take. [T] model inbox, stress_protocol_inbox
  *  [F2] inbox list and x_state (store buffering). A leaving thread sets
@@ -89,7 +90,7 @@
  *       release and acquire: the CAS in slot_heap, more; acquire: their readers.
  *       [T] model leases
  *  [K1] x_key_state, READY: publishes the pthread key; release: thread_init;
- *       acquire: thread_register.
+ *       acquire: thread_register. [T] model begin
  *  [C1] x_chunks: publishes a chunk of heaps; release and acquire: chunk_get;
  *       acquire: heap_at, which may be ahead of x_count and finds NULL then.
  *       [T] model heaps
@@ -100,33 +101,35 @@
  *       and x_untrimmed of a node. Who makes memory idle counts it, then reads the
  *       state; the helper stores ASLEEP, then reads the counts. All are seq_cst, so
  *       one of the two sees the other, and idle memory is never forgotten.
- *       [T] stress_idle
+ *       [T] model clock, stress_idle
  *  [T2] x_busy and x_paused of the helper (store buffering). The helper sets busy, then
  *       reads paused; helper_pause sets paused, then reads busy. All are seq_cst, so
- *       one of the two stays out, and sees what the other did. [T] stress_mixed
+ *       one of the two stays out, and sees what the other did. [T] model pause, stress_mixed
  *  [R1] region list of a node and x_hint. release: region_list, and whoever moves the
  *       hint; acquire: their readers. Heads change by RMW only, so a reader of a
- *       newer head also sees every older region.
+ *       newer head also sees every older region, and x_next needs no order of its own.
+ *       [T] model regions
  *  [N1] snapshot of the topology (numa/topology.c). Publishes what it holds; release
  *       and acquire: publish; acquire: topology_begin. What was published before is
- *       freed after a grace period of RCU. [T] stress_protocol_topology
+ *       freed after a grace period of RCU. [T] model topology, stress_protocol_topology
  *  [N2] x_busy: one thread refreshes at a time, and sees what the last one did;
- *       acquire and release: topology_refresh.
+ *       acquire and release: topology_refresh. [T] none: what it does is published by [N1]
  *  [B1] x_taken of a thread's record (api/threads.c). The thread has read it before
  *       it is written again; release: begin_drop; acquire: begin_take. From writer
- *       to thread, pthread_create orders.
+ *       to thread, pthread_create orders. [T] model begin
  *  [Y1] stack of free learners (policy/learner.c), as [H1]: release: learner_put; acquire:
- *       learner_get. [Y2] x_chunks there, as [C1].
+ *       learner_get. [T] model share
+ *  [Y2] x_chunks there, as [C1]. [T] model share
  *  [Y3] stacks of snapshots (policy/share.c). Spare ones as [H1]; retired ones are taken
  *       whole. release: spare_push, retire; acquire: spare_pop, share_reclaim.
  *       [T] stress_protocol_share
  *  [Y4] x_current there: publishes a snapshot, which is read under RCU and used again after
  *       a grace period; release and acquire: publish; acquire: its readers.
- *       [T] stress_protocol_share, test_meta_plants
+ *       [T] model share, stress_protocol_share, test_meta_plants
  *  [Y5] x_busy of policy/file.c: one thread saves at a time; acquire and release:
- *       policy_file_save.
+ *       policy_file_save. [T] none: who comes second writes nothing
  *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;
- *       acquire: its readers.
+ *       acquire: its readers. [T] model begin
  */
 #ifndef SEGMENTS_TYPES_H
 #define SEGMENTS_TYPES_H

@@ -273,7 +273,7 @@ struct verified verify_regions(void)
 	for (unsigned node = 0; node < topology_nodes(); node++)
 		for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
 			struct region *r = load_acq(&nodes[node].x_regions[kind]); /* [R1] */
-			for (; r; r = load_acq(&r->x_next))                        /* [R1] */
+			for (; r; r = load_acq(&r->x_next))                        /* [R1+] */
 				verify_region(r, &v);
 		}
 	for (size_t i = 0; any_mapped() && i < REGION_MAP_ENTRIES; i++) {

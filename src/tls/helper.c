@@ -98,7 +98,7 @@ static void trim_region(struct region *r, struct heap *h, unsigned ticks)
 static size_t trim_list(struct region *r, struct heap *h, unsigned ticks, enum split split)
 {
 	size_t kept = 0;
-	for (; r; r = load_acq(&r->x_next)) { /* [R1] */
+	for (; r; r = load_acq(&r->x_next)) { /* [R1+] */
 		if (region_may_split(r, split))
 			trim_region(r, h, ticks);
 		else
@@ -168,7 +168,7 @@ static bool guarded_tick(void)
 {
 	xchg_sc(&x_busy, true);                   /* [T2] */
 	bool idle = load_sc(&x_paused) || tick(); /* [T2] */
-	xchg_sc(&x_busy, false);                  /* [T2] */
+	xchg_sc(&x_busy, false);                  /* [T2+] */
 	return idle;
 }
 
@@ -181,7 +181,7 @@ void helper_pause(void)
 
 void helper_resume(void)
 {
-	add_sc(&x_paused, -1u); /* [T2]: what the caller read comes first */
+	add_sc(&x_paused, -1u); /* [T2+]: what the caller read comes first */
 }
 
 static void *run(void *unused)

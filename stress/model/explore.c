@@ -5,7 +5,7 @@
  * An execution that comes to a state that was seen before ends there: what threads
  * have done and seen, and the order of the stores, say all about what can follow.
  */
-#include "threads.h"
+#include "stacks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -204,7 +204,7 @@ static void check_deadlock(void)
 {
 	for (unsigned t = 1; t < MODEL_THREADS; t++) {
 		const struct op *op = threads_op(t);
-		if (op && !(op->kind == OP_SLEEP && op->how))
+		if (op && !(op->kind == OP_SLEEP && (op->how || t == scenario->helper)))
 			model_fail("thread %u waits for ever in %s", t, site_describe(op->site));
 	}
 }
@@ -349,6 +349,7 @@ struct result explore(const struct scenario *s, uint64_t most)
 	size_t mark = undo_mark();
 	scenario = s;
 	memory_forget();
+	threads_keep_own(false);
 	phase = SETTING_UP;
 	memset(&result, 0, sizeof result);
 	if (setjmp(failed) == 0) {
@@ -359,6 +360,7 @@ struct result explore(const struct scenario *s, uint64_t most)
 	}
 	phase = SETTING_UP;
 	undo_to(mark);
+	threads_keep_own(true);
 	result.states = seen_count;
 	return result;
 }

@@ -24,7 +24,9 @@ struct scenario {
 	void (*setup)(void); /* once; what it leaves is what each execution begins with */
 	void (*thread[MODEL_THREADS - 1])(void);
 	void (*check)(void); /* at the end of each execution; may call model_outcome */
+	unsigned helper;     /* a thread that may be asleep at the end, for good */
 	unsigned timers;     /* how many sleeps with a limit may reach it, in one execution */
+	uint64_t most;       /* executions, where all would be too many; else 0 */
 	const char *proves;  /* entries of the order table, "F1 F2"; of the first of a model */
 	/* Of a litmus test: the outcomes, all of them and no others; ended by MODEL_NO_MORE. */
 	const uint64_t *outcomes;
@@ -35,7 +37,7 @@ struct scenario {
 /* Ended by one without a model. */
 extern const struct scenario litmus_scenarios[], inbox_scenarios[], slices_scenarios[],
 	granules_scenarios[], pages_scenarios[], heaps_scenarios[], leases_scenarios[],
-	helper_scenarios[], tables_scenarios[];
+	helper_scenarios[], tables_scenarios[], share_scenarios[];
 
 /* In a thread or a check: the execution has failed. Does not return. */
 _Noreturn void model_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -72,7 +74,7 @@ void model_rcu_lock(void);
 void model_rcu_unlock(void);
 void model_rcu_wait(void);
 
-/* Writes to memory that nobody sees as an access: by the kernel. */
+/* The kernel writes to memory, on behalf of this thread; what it writes nobody looks at. */
 void model_write_range(void *start, size_t bytes);
 
 /* Zeroed memory until the end of the execution, or of the model when it is being set up. */
@@ -80,5 +82,8 @@ void *model_memory(size_t bytes, size_t align);
 
 /* In a set-up: whether the kernel refuses memory that the library asks for, from now on. */
 void model_refuse_memory(bool refuse);
+
+/* The same of liburcu. */
+void model_refuse_library(bool refuse);
 
 #endif

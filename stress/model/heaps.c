@@ -128,7 +128,7 @@ static void look_at_heaps(void)
 #define CLASS class_of(256)
 
 /* Heap 1 has handed two blocks of a page to others, who have heaps 2 and 3, and stashed them. */
-static void begin_leave(void)
+static void begin_leave_with(bool stashed)
 {
 	bool zero;
 	struct region *r = model_region(REGION_SPANS);
@@ -138,7 +138,7 @@ static void begin_leave(void)
 	}
 	for (unsigned i = 0; i < 2; i++)
 		blocks[i] = heap_alloc_small(heaps[1], CLASS, &zero);
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; stashed && i < 2; i++)
 		heap_free(heaps[i + 2], block_page(blocks[i]), blocks[i]);
 	/* What the model of pages looks at. */
 	model_ignore(r->x_partial, sizeof r->x_partial);
@@ -148,6 +148,18 @@ static void begin_leave(void)
 	model_ignore(nodes[0].x_partial, sizeof nodes[0].x_partial);
 	model_ignore(&nodes[0].x_dirty_bytes, sizeof nodes[0].x_dirty_bytes);
 	model_ignore(&r->x_room, sizeof r->x_room);
+}
+
+static void begin_leave(void)
+{
+	begin_leave_with(true);
+}
+
+/* Nobody owns the page, and the blocks are still in use. */
+static void begin_ownerless(void)
+{
+	begin_leave_with(false);
+	heap_flush(heaps[1]);
 }
 
 static void leave(void)
@@ -176,6 +188,20 @@ static void have_again(void)
 static void have_again_and_leave(void)
 {
 	heap_put(get());
+}
+
+/* Frees into the page that nobody owns: it is this thread's then, and its heap is new. */
+static void take_over(void)
+{
+	struct heap *h = get();
+	heap_free(h, block_page(blocks[0]), blocks[0]);
+}
+
+static void free_and_send(void)
+{
+	struct heap *h = heaps[model_self()];
+	heap_free(h, block_page(blocks[1]), blocks[1]);
+	stash_flush_all(h);
 }
 
 static void check_left(void)
@@ -217,7 +243,7 @@ const struct scenario heaps_scenarios[] = {
 		.setup = nothing,
 		.thread = {make_heap, make_heap, look_at_heaps}},
 	{.model = "leave",
-		.proves = "F2*",
+		.proves = "F2* P3",
 		.name = "one leaves, one sends",
 		.setup = begin_leave,
 		.thread = {leave, send},
@@ -236,6 +262,11 @@ const struct scenario heaps_scenarios[] = {
 		.name = "one leaves, one sends, one has it again and leaves",
 		.setup = begin_leave,
 		.thread = {leave, send, have_again_and_leave},
+		.check = check_left},
+	{.model = "leave",
+		.name = "one takes the page over, one sends",
+		.setup = begin_ownerless,
+		.thread = {take_over, free_and_send},
 		.check = check_left},
 	{.model = "leave",
 		.name = "two leave, of which one sends",

@@ -344,12 +344,6 @@ void model_rcu_wait(void)
 
 void model_write_range(void *start, size_t bytes)
 {
-	uint64_t *words = start;
 	if (phase == EXPLORING && running)
 		races_write_range(running, (uintptr_t)start, bytes);
-	for (size_t i = 0; i < bytes / 8; i++)
-		if (words[i]) {
-			undo_log((uintptr_t)&words[i], 8);
-			words[i] = 0;
-		}
 }

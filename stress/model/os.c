@@ -110,12 +110,6 @@ bool os_purge_ranges(const struct iovec *ranges, size_t count)
 	return true;
 }
 
-void os_populate(void *start, size_t bytes)
-{
-	(void)start;
-	(void)bytes;
-}
-
 void os_no_huge(void *start, size_t bytes)
 {
 	(void)start;
@@ -128,35 +122,6 @@ void os_huge(void *start, size_t bytes)
 	(void)bytes;
 }
 
-bool os_huge_pages_denied(void)
-{
-	return true;
-}
-
-bool os_grow_in_place(void *start, size_t old_bytes, size_t new_bytes)
-{
-	(void)start;
-	(void)old_bytes;
-	(void)new_bytes;
-	return false;
-}
-
-void *os_move_pages(void *from, size_t bytes)
-{
-	(void)from;
-	(void)bytes;
-	return NULL;
-}
-
-bool os_move_mapping(void *from, size_t bytes, void *to, size_t new_bytes)
-{
-	(void)from;
-	(void)bytes;
-	(void)to;
-	(void)new_bytes;
-	return false;
-}
-
 bool os_is_mapped(const void *p)
 {
 	return p;
@@ -167,7 +132,7 @@ size_t os_address_space_limit(void)
 	return SIZE_MAX;
 }
 
-uint64_t os_faults(void)
+uint64_t os_thread_faults(void)
 {
 	return 0;
 }
@@ -175,6 +140,11 @@ uint64_t os_faults(void)
 uint32_t os_now_ms(void)
 {
 	return 1000;
+}
+
+uint64_t os_now_ns(void)
+{
+	return 1000000000;
 }
 
 void os_wait(_Atomic(uint32_t) *word, uint32_t value, unsigned ms)
@@ -188,17 +158,6 @@ void os_wake(_Atomic(uint32_t) *word)
 }
 
 /* ---- One node, one processor -------------------------------------------------- */
-
-bool os_policy(struct os_policy *policy)
-{
-	(void)policy;
-	return false;
-}
-
-bool os_policy_is_permitted(void)
-{
-	return false;
-}
 
 bool os_nodes_allowed(struct os_nodes *allowed)
 {
@@ -215,30 +174,6 @@ bool os_bind(
 	(void)n;
 	(void)home;
 	return true;
-}
-
-bool os_has_home_node(void)
-{
-	return false;
-}
-
-bool os_pages_nodes(void **pages, int *numbers, size_t count)
-{
-	(void)pages;
-	(void)numbers;
-	(void)count;
-	return false;
-}
-
-unsigned os_cpu(void)
-{
-	return 0;
-}
-
-unsigned os_cpu_node(unsigned *node)
-{
-	*node = 0;
-	return 0;
 }
 
 bool os_read_file(const char *path, char *text, size_t bytes)
@@ -276,17 +211,11 @@ void blame(const char *format, ...)
 	model_fail("the library blames the model: %s", text);
 }
 
-void write_all(int fd, const char *text, size_t bytes)
-{
-	(void)fd;
-	(void)text;
-	(void)bytes;
-}
-
 /* ---- The C library, of which models decide ------------------------------------- */
 
 void *model_dlopen(const char *name, int flags);
 void *model_dlsym(void *library, const char *name);
+void __tsan_write4(void *p);
 int model_pthread_key_create(unsigned *made, void (*destroy)(void *));
 int model_pthread_setspecific(unsigned key, const void *value);
 
@@ -294,10 +223,17 @@ static void nothing(void)
 {
 }
 
+static bool library_refused;
+
+void model_refuse_library(bool refuse)
+{
+	library_refused = refuse;
+}
+
 void *model_dlopen(const char *name, int flags)
 {
 	(void)flags;
-	return strncmp(name, "liburcu", 7) == 0 ? (void *)&arenas : NULL;
+	return !library_refused && strncmp(name, "liburcu", 7) == 0 ? (void *)&arenas : NULL;
 }
 
 void *model_dlsym(void *library, const char *name)
@@ -322,7 +258,7 @@ int model_pthread_key_create(unsigned *made, void (*destroy)(void *))
 {
 	(void)destroy;
 	undo_log((uintptr_t)&keys, sizeof keys);
-	undo_log((uintptr_t)made, sizeof *made);
+	__tsan_write4(made);
 	*made = ++keys;
 	return 0;
 }

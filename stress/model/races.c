@@ -121,7 +121,7 @@ void races_write_range(unsigned thread, uintptr_t start, size_t bytes)
 	}
 	check_ranges(thread, start, bytes, PLAIN_WRITE);
 	if (ranges_count == RANGES)
-		model_fail("more than %d ranges are purged", RANGES);
+		model_fail("more than %d ranges are mapped and purged", RANGES);
 	ranges[ranges_count++] =
 		(struct range){start, start + bytes, thread, memory_clock(thread)[thread]};
 }

@@ -1,8 +1,8 @@
 /*
- * threads.c: see threads.h. All are one thread of the system. Each has its own copy
+ * stacks.c: see stacks.h. All are one thread of the system. Each has its own copy
  * of the program's thread-local variables, which is put in place while it runs.
  */
-#include "threads.h"
+#include "stacks.h"
 
 #include <link.h>
 #include <stdio.h>
@@ -94,17 +94,28 @@ void threads_begin(const struct scenario *s)
 		thread->sp = sp - 6;
 		thread->op = NULL;
 		thread->ended = t == 0 || !s->thread[t - 1];
-		memcpy(thread->tls, tls_start, tls_bytes);
+		if (t > 0)
+			memcpy(thread->tls, tls_start, tls_bytes);
 	}
+}
+
+void threads_keep_own(bool restore)
+{
+	if (restore)
+		memcpy(tls_start, threads[0].tls, tls_bytes);
+	else
+		memcpy(threads[0].tls, tls_start, tls_bytes);
 }
 
 void threads_run(unsigned t)
 {
 	running = t;
+	static char mine[TLS_MAX];
+	memcpy(mine, tls_start, tls_bytes);
 	memcpy(tls_start, threads[t].tls, tls_bytes);
 	stack_switch(&threads[0].sp, threads[t].sp);
 	memcpy(threads[t].tls, tls_start, tls_bytes);
-	memcpy(tls_start, threads[0].tls, tls_bytes);
+	memcpy(tls_start, mine, tls_bytes);
 	running = 0;
 }
 
