@@ -11,6 +11,16 @@
 #define WINDOW_EVENTS_FEW 4
 #define WINDOW_MS_LONG 1000
 
+/*
+ * To purge what is wanted at once costs many times what keeping in vain does: so many
+ * observations of it, of one part in so many of the window's bytes, end a window.
+ */
+#define HARM_EVENTS 2
+#define HARM_SHARE 8
+
+/* Windows in a row that must speak for a lower choice. */
+#define DOWN_WINDOWS 2
+
 /* Points by which another strategy must lead to be chosen: about 1% of cost. */
 #define LEAD (24 * ELO_POINT)
 
@@ -18,9 +28,10 @@
 #define FREEZE_WINDOWS 16
 #define FREEZE_REGRET (ELO_COST_ONE / 50)
 
-/* Regret that re-opens learning, in so many windows running. */
+/* Regret that re-opens learning, in so many windows running; and where harm is done, at once. */
 #define RELEARN_REGRET (ELO_COST_ONE * 3 / 100)
 #define RELEARN_WINDOWS 2
+#define RELEARN_AT_ONCE (ELO_COST_ONE / 4)
 
 /* One window in so many begins with a canary; rarer the longer the choice stands. */
 #define CANARY_EVERY 10
@@ -60,6 +71,21 @@ bool contest_keeps(struct contest *c, unsigned bin, uint64_t bytes)
 	return !keep;
 }
 
+/* The choice is to purge such a block, and keeping it would have saved its faults. */
+static void note_harm(
+	struct contest *c, const struct estimate_world *w, const struct estimate_event *e)
+{
+	unsigned bin = estimate_bin(e->block);
+	if (bin <= c->choice || bin == ELO_ARMS)
+		return;
+	struct estimate_fate kept = estimate_kept(w, e), purged = estimate_purged(w, e);
+	uint64_t gone = purged.gone + purged.gone_huge, all = kept.gone + kept.gone_huge;
+	if (gone < all + e->bytes / 2)
+		return;
+	c->harm += gone - all;
+	c->harmed += c->harmed < UINT8_MAX;
+}
+
 bool contest_observe(struct contest *c, const struct estimate_world *w,
 	const struct estimate_event *e, uint32_t now_ms)
 {
@@ -69,6 +95,9 @@ bool contest_observe(struct contest *c, const struct estimate_world *w,
 	/* It has been wanted again: the canary has told what it can. */
 	if (unlikely(c->canary) && estimate_bin(e->block) == c->canary_bin)
 		c->canary = 0;
+	note_harm(c, w, e);
+	if (c->harmed >= HARM_EVENTS && c->harm >= c->tally.bytes / HARM_SHARE)
+		return true;
 	uint32_t age = now_ms - c->began_ms;
 	return (c->tally.events >= WINDOW_EVENTS && age >= WINDOW_MS) ||
 	       (c->tally.events >= WINDOW_EVENTS_FEW && age >= WINDOW_MS_LONG);
@@ -129,6 +158,9 @@ static bool learn(struct contest *c, const uint32_t cost[ELO_ARMS])
 {
 	rate(c, cost);
 	unsigned leader = elo_leader(c->rating, c->choice, LEAD);
+	c->down = leader < c->choice ? c->down + 1 : 0;
+	if (leader < c->choice && c->down < DOWN_WINDOWS)
+		leader = c->choice;
 	bool changed = leader != c->choice;
 	c->choice = (uint8_t)leader;
 	c->steady = changed ? 0 : c->steady + 1;
@@ -141,10 +173,10 @@ static bool learn(struct contest *c, const uint32_t cost[ELO_ARMS])
 }
 
 /* In a frozen window nothing is rated, only watched. True: learn again, with this one. */
-static bool thaw(struct contest *c)
+static bool thaw(struct contest *c, uint32_t now)
 {
 	c->high = c->regret > RELEARN_REGRET ? c->high + 1 : 0;
-	if (c->high < RELEARN_WINDOWS)
+	if (c->high < RELEARN_WINDOWS && (now < RELEARN_AT_ONCE || c->harmed < HARM_EVENTS))
 		return false;
 	c->phase = CONTEST_LEARNING;
 	c->steady = 0;
@@ -172,8 +204,9 @@ bool contest_close(struct contest *c, const struct estimate_prices *p)
 	}
 	uint32_t now = regret_of(c, cost);
 	c->regret = (uint32_t)((3 * (uint64_t)c->regret + now) / 4);
-	bool changed = (c->phase == CONTEST_LEARNING || thaw(c)) && learn(c, cost);
+	bool changed = (c->phase == CONTEST_LEARNING || thaw(c, now)) && learn(c, cost);
 	plan_canary(c);
 	memset(&c->tally, 0, sizeof c->tally);
+	c->harm = c->harmed = 0;
 	return changed;
 }
