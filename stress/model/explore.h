@@ -59,6 +59,12 @@ unsigned model_self(void);
  */
 void model_ignore(const volatile void *p, size_t bytes);
 
+/*
+ * The same of what another model checks: releases and acquires there order what comes
+ * before and after them.
+ */
+void model_trust(const volatile void *p, size_t bytes);
+
 /* What was read last will change: not before another store to it has been made. */
 void model_yield(void);
 

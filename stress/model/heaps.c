@@ -141,9 +141,9 @@ static void begin_leave_with(bool stashed)
 	for (unsigned i = 0; stashed && i < 2; i++)
 		heap_free(heaps[i + 2], block_page(blocks[i]), blocks[i]);
 	/* What the model of pages looks at. */
-	model_ignore(r->x_partial, sizeof r->x_partial);
-	model_ignore(r->x_partial_words, sizeof r->x_partial_words);
-	model_ignore(r->x_untrimmed, sizeof r->x_untrimmed);
+	model_trust(r->x_partial, sizeof r->x_partial);
+	model_trust(r->x_partial_words, sizeof r->x_partial_words);
+	model_trust(r->x_untrimmed, sizeof r->x_untrimmed);
 	model_ignore(&nodes[0].x_untrimmed, sizeof nodes[0].x_untrimmed);
 	model_ignore(nodes[0].x_partial, sizeof nodes[0].x_partial);
 	model_ignore(&nodes[0].x_dirty_bytes, sizeof nodes[0].x_dirty_bytes);

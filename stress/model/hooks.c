@@ -12,6 +12,7 @@
 
 static struct {
 	uintptr_t start, end;
+	bool trusted;
 } ignored[IGNORED_MAX];
 static size_t ignored_count;
 
@@ -20,19 +21,33 @@ void hooks_forget(void)
 	ignored_count = 0;
 }
 
-void model_ignore(const volatile void *p, size_t bytes)
+static void ignore(const volatile void *p, size_t bytes, bool trusted)
 {
 	if (ignored_count == IGNORED_MAX)
 		model_fail("more than %d ranges are ignored", IGNORED_MAX);
 	ignored[ignored_count].start = (uintptr_t)p;
+	ignored[ignored_count].trusted = trusted;
 	ignored[ignored_count++].end = (uintptr_t)p + bytes;
 }
 
-static bool is_ignored(uintptr_t address)
+void model_ignore(const volatile void *p, size_t bytes)
+{
+	ignore(p, bytes, false);
+}
+
+void model_trust(const volatile void *p, size_t bytes)
+{
+	ignore(p, bytes, true);
+}
+
+static bool is_ignored(uintptr_t address, unsigned order)
 {
 	for (size_t i = 0; i < ignored_count; i++)
-		if (address >= ignored[i].start && address < ignored[i].end)
+		if (address >= ignored[i].start && address < ignored[i].end) {
+			if (ignored[i].trusted)
+				memory_trust(running, order);
 			return true;
+		}
 	return false;
 }
 
@@ -191,7 +206,8 @@ static void do_directly(struct op *op)
 static void atomic(struct op *op)
 {
 	bool restart = false;
-	if (phase != EXPLORING || !running || is_ignored(op->address) || is_stack(op->address)) {
+	if (phase != EXPLORING || !running || is_stack(op->address) ||
+		is_ignored(op->address, op->order)) {
 		do_directly(op);
 		return;
 	}

@@ -71,6 +71,9 @@ uint64_t memory_newest(unsigned location, unsigned thread);
 bool memory_yield(unsigned thread, bool now);
 void memory_read_other(unsigned thread); /* the last access was one that does not matter */
 
+/* An acquire sees every release before it, whatever they access: what another model checks. */
+void memory_trust(unsigned thread, unsigned order);
+
 void memory_note(unsigned thread, uint64_t what); /* it has gone on */
 void memory_rcu(unsigned thread, enum rcu what);
 bool memory_rcu_is_quiet(unsigned thread);

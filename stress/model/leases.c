@@ -9,12 +9,19 @@
 #include "segments/page.h"
 #include "tls/first_class.h"
 #include "tls/heap.h"
+#include "tls/thread.h"
 
 #define SIZE 256
 
 static struct hak_heap *set;
 static struct heap *leased, *own[MODEL_THREADS];
 static void *blocks[2];
+
+/* The heap of the running thread. */
+static void have(struct heap *h)
+{
+	tls_heap = tls_home = h;
+}
 
 static void *alloc(void)
 {
@@ -25,8 +32,8 @@ static void ignore(struct region *r)
 {
 	model_ignore(&nodes[0].x_dirty_bytes, sizeof nodes[0].x_dirty_bytes);
 	/* What the models of slices, pages and heaps look at. */
-	model_ignore(r, sizeof *r);
-	model_ignore(nodes[0].x_heaps, sizeof nodes[0].x_heaps);
+	model_trust(r, sizeof *r);
+	model_trust(nodes[0].x_heaps, sizeof nodes[0].x_heaps);
 	for (unsigned i = 0; i < heap_count(); i++) {
 		struct heap *h = heap_at(i);
 		model_ignore(&h->x_sent_bytes, sizeof(counter64) * 7);
@@ -39,13 +46,13 @@ static void begin(void)
 	struct region *r = model_region(REGION_SPANS);
 	for (unsigned i = 1; i <= 3; i++)
 		own[i] = heap_get(0, false);
-	tls_heap = own[1];
+	have(own[1]);
 	set = first_class_create(0);
 	MODEL_CHECK(set, "no hak_heap");
 	leased = load_rlx(&set->x_heaps[0]);
 	for (unsigned i = 0; i < 2; i++)
 		blocks[i] = alloc();
-	tls_heap = &heap_none;
+	have(&heap_none);
 	ignore(r);
 }
 
@@ -53,13 +60,13 @@ static void begin(void)
 static void begin_leased(unsigned count, unsigned spare)
 {
 	begin();
-	tls_heap = own[1];
+	have(own[1]);
 	for (unsigned i = 0; i < count; i++) {
 		if (i > 0)
 			alloc();
 		MODEL_CHECK(lease_try(load_rlx(&set->x_heaps[i])), "a heap is in use");
 	}
-	tls_heap = &heap_none;
+	have(&heap_none);
 	struct heap *free[2];
 	for (unsigned i = 0; i < spare; i++)
 		free[i] = heap_get(0, true);
@@ -96,7 +103,7 @@ static void send_second(void)
 
 static void allocate(void)
 {
-	tls_heap = own[model_self()];
+	have(own[model_self()]);
 	uint64_t *block = alloc();
 	MODEL_CHECK(block, "no block");
 	*block = 1;

@@ -39,8 +39,8 @@ static struct store stores[STORES];
 static struct location locations[LOCATIONS];
 static size_t stores_count, locations_count;
 /* before_grace: what every grace period began with; sections: what every ended section did. */
-static struct view views[MODEL_THREADS], before_grace, sections;
-static uint64_t thread_hash[MODEL_THREADS], rcu_hash;
+static struct view views[MODEL_THREADS], before_grace, sections, trusted;
+static uint64_t thread_hash[MODEL_THREADS], rcu_hash, trusted_hash;
 static uint16_t last_read[MODEL_THREADS];            /* store */
 static uint8_t rcu_reads, rcu_awaits[MODEL_THREADS]; /* bits of threads */
 
@@ -97,14 +97,14 @@ static void begin_location(size_t i)
 		new_store((unsigned)i, read_memory(l->address, l->bytes), 0);
 	for (unsigned t = 0; t < MODEL_THREADS; t++)
 		views[t].seen[i] = l->first;
-	before_grace.seen[i] = sections.seen[i] = l->first;
+	before_grace.seen[i] = sections.seen[i] = trusted.seen[i] = l->first;
 	rehash(l);
 }
 
 void memory_begin(void)
 {
 	stores_count = 0;
-	rcu_hash = rcu_reads = 0;
+	rcu_hash = trusted_hash = rcu_reads = 0;
 	for (unsigned t = 0; t < MODEL_THREADS; t++) {
 		memset(views[t].clock, 0, sizeof views[t].clock);
 		views[t].clock[t] = 1;
@@ -114,6 +114,7 @@ void memory_begin(void)
 	}
 	memset(before_grace.clock, 0, sizeof before_grace.clock);
 	memset(sections.clock, 0, sizeof sections.clock);
+	memset(trusted.clock, 0, sizeof trusted.clock);
 	for (size_t i = 0; i < locations_count; i++)
 		begin_location(i);
 }
@@ -354,6 +355,19 @@ void memory_note(unsigned thread, uint64_t what)
 	thread_hash[thread] = mix(mix(thread_hash[thread], what), 7);
 }
 
+void memory_trust(unsigned thread, unsigned order)
+{
+	if (order & ACQUIRE) {
+		join(&views[thread], &trusted);
+		thread_hash[thread] = mix(thread_hash[thread], trusted_hash);
+	}
+	if (order & RELEASE) {
+		join(&trusted, &views[thread]);
+		trusted_hash = mix(trusted_hash, thread_hash[thread]);
+		views[thread].clock[thread]++;
+	}
+}
+
 static void end_section(unsigned thread)
 {
 	uint8_t bit = (uint8_t)(1u << thread);
@@ -390,7 +404,7 @@ bool memory_rcu_is_quiet(unsigned thread)
 
 uint64_t memory_hash(void)
 {
-	uint64_t h = rcu_hash;
+	uint64_t h = mix(rcu_hash, trusted_hash);
 	for (unsigned t = 1; t < MODEL_THREADS; t++)
 		h = mix(h, thread_hash[t]);
 	for (size_t i = 0; i < locations_count; i++)
