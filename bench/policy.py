@@ -142,32 +142,40 @@ def open_trace(options, workload):
     return open(path, "rb")
 
 
-def learn_before(options, workload, library, seed):
-    """The file that a run over other requests leaves; a copy is loaded, so nobody changes it."""
+def prepare(options, runs, workload, library, seed, ratings):
+    """The file that a run over other requests leaves: a copy is loaded, so nobody changes it. Beside
+    it, if wanted, a run that shows the ratings over time, and whose cost counts for nobody."""
     path = os.path.abspath(f"{options.out}/{workload.name}.learned")
     if os.path.exists(path):
         os.remove(path)
     learner = Participant(COLD, {"HAKMEM_POLICY": "learn"})
-    Run(options, workload, learner, library, seed + OTHER_SEED, path).finish()
+    before = Run(options, workload, learner, library, seed + OTHER_SEED, path)
+    shown = Run(options, workload, learner, library, seed, ratings=True) if ratings else None
+    file = runs.add(workload.name, "before", lambda: learned_file(before, path))
+    if shown:
+        runs.add(workload.name, "ratings", lambda: rating_rows(shown))
+    return file
+
+
+def learned_file(run, path):
+    run.finish()
     if not os.path.exists(path):
-        raise BenchError(f"{workload.name}: HAKMEM_POLICY_FILE was not written")
+        raise BenchError(f"{path}: HAKMEM_POLICY_FILE was not written")
     return path
 
 
-def watch_ratings(options, workload, library, seed):
-    """{class: [[ms, choice in KiB, matches, ratings...]]} of a run that nobody's cost is taken from."""
-    learner = Participant(COLD, {"HAKMEM_POLICY": "learn"})
-    run = Run(options, workload, learner, library, seed, ratings=True)
+def rating_rows(run):
+    """{class: [[ms, choice in KiB, matches, ratings...]]}"""
     output, errors = run.process.communicate(timeout=TIMEOUT_S)
     if run.process.returncode:
-        raise BenchError(f"{workload.name}: {alloc.ending(run.process.returncode, errors)}")
+        raise BenchError(f"{run.process.args}: {alloc.ending(run.process.returncode, errors)}")
     found = {}
     for line in output.splitlines():
         if line.startswith("RATING "):
             ms, number, *values = line.split()[1:]
             found.setdefault(CLASSES[int(number)], []).append([int(ms), *(float(value) for value in values)])
     if not found:
-        raise BenchError(f"{workload.name}: the library tells no ratings")
+        raise BenchError(f"{run.process.args}: the library tells no ratings")
     return found
 
 
@@ -176,9 +184,7 @@ def one_round(options, runs, workload, everyone, library, turn):
     seed = 1 + turn
     learned = None
     if any(participant.loaded for participant in everyone):
-        learned = runs.add(workload.name, "before", lambda: learn_before(options, workload, library, seed))
-        if not turn:
-            runs.add(workload.name, "ratings", lambda: watch_ratings(options, workload, library, seed))
+        learned = prepare(options, runs, workload, library, seed, not turn)
     begun, busy, own = time.monotonic(), policy_sample.busy_s(), 0.0
     waiting = random.Random(f"{workload.name} {turn}").sample(everyone, len(everyone))
     while waiting:
@@ -237,7 +243,7 @@ def run(options):
     measured = [w for w in WORKLOADS if w.name in runs.data]
     last = policy_report.add(report, runs, measured, [p.name for p in everyone], done["others"])
     report.values.update(done)
-    policy_report.draw(runs, measured, options.out)
+    policy_report.draw(runs, measured, [p.name for p in everyone], options.out)
     status = report.write(options.out, runs, "policy.png")
     print(last)
     return status

@@ -211,9 +211,9 @@ def _median_series(runs, workload, name, base):
     ]
 
 
-def draw(runs, workloads, out):
-    """Two blocks of data: cost by strategy, regret over time."""
-    names = [name for name in runs.data[workloads[0].name] if name not in (*APART, LIMIT)]
+def draw(runs, workloads, names, out):
+    """Blocks of data: cost by strategy, then regret over time by workload."""
+    names = [name for name in names if name != LIMIT]
     all_costs = {w.name: Costs(runs, w.name, [LIMIT, *names]) for w in workloads}
     lines = [" ".join(["strategy", *(w.name for w in workloads)])]
     for name in names:

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define LINGER_MS 40u
+#define LINGER_MS 150u
 
 static pthread_barrier_t barrier;
 static uint64_t begin_ns, warm_ns, run_ns, end_ns;
