@@ -1,6 +1,7 @@
 # hakmem: one non-recursive Makefile.
 #
 #   make                 build/libhakmem.so, build/libhakmem.a, build/libhakmem-topology.so
+#   make secure          build/libhakmem-secure.so, a part of all
 #   make check           everything a change must pass (under 15 minutes)
 #   make check-numa      where pages lie, on emulated machines with several nodes
 #   make check-all       + servers, sanitizers x compilers, emulated machines
@@ -11,7 +12,7 @@
 #   make instructions    the fast path, counted by callgrind
 #   make lint symbols    layering, static analysis, exported names
 #
-# CC=gcc|clang  BUILD=release|debug|tiny|asan|tsan|ubsan|tsan-tiny
+# CC=gcc|clang  BUILD=release|secure|debug|tiny|asan|tsan|ubsan|tsan-tiny
 
 CC := gcc
 BUILD := release
@@ -20,7 +21,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-MODES := release debug tiny asan tsan ubsan tsan-tiny fuzz fuzz-tiny
+MODES := release secure debug tiny asan tsan ubsan tsan-tiny fuzz fuzz-tiny
 ifeq ($(filter $(BUILD),$(MODES)),)
 $(error BUILD=$(BUILD) is not one of: $(MODES))
 endif
@@ -42,6 +43,7 @@ LIBFLAGS := -Isrc -fPIC -ftls-model=initial-exec -fno-builtin-malloc -fno-builti
 	-fno-builtin-realloc -fno-builtin-free -fexceptions
 
 MODE_release := -O2 -DHAK_DEBUG=0 -fcf-protection=none -fno-stack-protector -fno-semantic-interposition
+MODE_secure := $(MODE_release) -DHAK_SECURE=1
 MODE_debug := -O1 -DHAK_DEBUG=1
 MODE_tiny := -O1 -DHAK_DEBUG=1 -DHAK_TINY=1
 MODE_asan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -fsanitize=address -fno-omit-frame-pointer
@@ -77,7 +79,7 @@ endif
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all clean install man check check-all stress lint symbols format
+.PHONY: all secure clean install man check check-all stress lint symbols format
 
 ifeq ($(SANITIZED),)
 all: $(LIB_SO) $(LIB_A) $(PLUGIN)
@@ -86,10 +88,15 @@ all: $(LIB_A)
 endif
 
 ifeq ($(BUILD)-$(CC)-$(PLANT)$(GUARD),release-gcc-)
-all: build/libhakmem.so build/libhakmem.a $(PLUGIN:$(B)/%=build/%)
+all: build/libhakmem.so build/libhakmem.a $(PLUGIN:$(B)/%=build/%) secure
 endif
 build/libhakmem.so build/libhakmem.a build/libhakmem-topology.so: build/%: $(B)/%
 	@ln -sfn $(patsubst build/%,%,$<) $@
+
+# The same sources with everything that an attacker should not have.
+secure:
+	+@$(MAKE) --no-print-directory BUILD=secure all
+	@ln -sfn gcc-secure/libhakmem.so build/libhakmem-secure.so
 
 $(B)/src/%.o: src/%.c
 	@mkdir -p $(@D)
@@ -98,7 +105,7 @@ $(B)/src/%.o: src/%.c
 
 $(LIB_SO): $(OBJ) src/api/exports.map
 	$(if $(V),,@echo "  LINK  $@")
-	$(Q)$(CC) -shared -static-libgcc $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem.so -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \
+	$(Q)$(CC) -shared -static-libgcc $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem$(if $(filter secure,$(BUILD)),-secure).so -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \
 		-Wl,-z,initfirst -Wl,--version-script=src/api/exports.map -Wl,--hash-style=gnu $(LDLIBS)
 
 $(PLUGIN_SO): $(PLUGIN_SRC:%.c=$(B)/%.o)
@@ -126,6 +133,7 @@ build/hakmem.7: docs/hakmem.7.in docs/man.sh src/base/options.def include/hakmem
 
 install: all man
 	install -d $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 644 build/gcc-secure/libhakmem.so $(DESTDIR)$(PREFIX)/lib/libhakmem-secure.so
 	install -m 644 $(LIB_SO) $(LIB_A) $(PLUGIN) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 include/hakmem.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 build/hakmem.7 $(DESTDIR)$(PREFIX)/share/man/man7

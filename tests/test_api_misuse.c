@@ -186,20 +186,30 @@ static void link_written(void *unused)
 	take_all();
 }
 
+/* Its link only: the secure build sees that the next one cannot be. */
+static void link_word_written(void *unused)
+{
+	(void)unused;
+	hold();
+	a_free(held[50]);
+	memset(pass(held[50]), 0x41, 8);
+	take_all();
+}
+
 /* The block before it was written beyond its end. */
 static void overrun(void *unused)
 {
 	(void)unused;
 	hold();
-	for (int i = 0; i + 1 < HELD; i++) {
-		size_t bytes = a_usable_size(held[i]);
+	size_t bytes = a_usable_size(held[0]);
 
-		if (held[i + 1] != held[i] + bytes)
+	for (int i = 0; i < HELD * HELD && !*passed; i++) {
+		char *before = held[i / HELD], *after = held[i % HELD];
+
+		if (after != before + bytes)
 			continue;
-		a_free(held[i + 1]);
-		memset(held[i], 0x42, bytes + 16);
-		pass(held[i + 1]);
-		break;
+		a_free(pass(after));
+		memset(before, 0x42, bytes + 16);
 	}
 	take_all();
 }
@@ -273,6 +283,7 @@ static void deleted(void *unused)
 /* ---- What must come of them ----------------------------------------------------------------- */
 
 static int tried;
+static bool secure;
 
 /* Words are alternatives, with a bar between. */
 static bool says(const char *text, const char *words)
@@ -329,6 +340,8 @@ static void small_blocks(void)
 			"not the start of a block");
 		expect("realloc inside a block", inside_by_realloc, "not the start of a block");
 	}
+	if (secure)
+		expect("link written after free", link_word_written, "was written to");
 	if (size < 4000)
 		expect("written beyond its end", overrun, "was written to");
 }
@@ -389,6 +402,7 @@ int main(void)
 	size_t most = TEST_TINY || (build && !strcmp(build, "tiny")) ? 14000 : 50000;
 	struct child child;
 
+	secure = build && !strcmp(build, "secure");
 	api_begin();
 	passed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(passed != MAP_FAILED, "mmap");

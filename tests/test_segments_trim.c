@@ -143,7 +143,7 @@ static unsigned check_blocks_of_page(void)
 	unsigned listed = 0;
 
 	memset(seen, 0, sizeof seen);
-	for (struct block *b = m.page->free; b != &list_end; b = list_next(b)) {
+	for (struct block *b = m.page->free; b != &list_end; b = list_next(m.page, b)) {
 		size_t offset = (size_t)((char *)b - m.page->start);
 		size_t i = offset / m.bytes;
 

@@ -110,6 +110,10 @@ SAN_ENV := TSAN_OPTIONS=die_after_fork=0:halt_on_error=1:history_size=4 \
 group_libc = --group $(1)-$(2)/libc --preload $(or $(HAK_TEST_PRELOAD),build/$(1)-$(2)/libhakmem.so) \
 	--timeout 180 --env "HAK_TEST_BUILD=$(2) HAK_TEST_FILES=build/$(1)-tests HAK_TEST_LINKED=build/$(1)-$(2)/tests/linked" \
 	$(patsubst %,build/$(1)-tests/libc/%,$(T_API) $(T_LIBC) $(T_CXX)) $(T_SH)
+# The secure library: what shows its free lists, and in check-all the whole API.
+T_SECURE := $(patsubst %,test_api_%,calloc free free_sized invalid malloc misuse posix_memalign usable_size)
+group_secure = --group gcc-secure/libc --preload build/gcc-secure/libhakmem.so --timeout 180 \
+	--env "HAK_TEST_BUILD=secure HAK_TEST_FILES=build/gcc-tests" $(1:%=build/gcc-tests/libc/%)
 # What cannot be tried where a sanitizer has its own malloc, needs address space or forbids it.
 T_NOT_SAN := $(notdir $(basename $(shell grep -l '"the sanitizers' tests/test_*.c)))
 group_hak = --group $(1)-$(2)/hak --timeout 240 --env "$(SAN_ENV)" \
@@ -160,6 +164,7 @@ check:
 	$(call sub,gcc,release) $(MODEL_BIN)
 	@$(RUN) -o build/check/log $(call group_meta) $(call group_models,run) \
 		$(foreach b,release debug tiny,$(call group_build,gcc,$(b))) \
+		$(call group_secure,$(T_SECURE)) \
 		$(call group_build,clang,ubsan) \
 		$(foreach b,debug tiny tsan,$(call group_stress,gcc,$(b),$(CHECK_STRESS_S))) \
 		$(call group_replay_libc,gcc,release) $(call group_replay,gcc,tiny) \
@@ -191,7 +196,7 @@ check-all:
 		$(MAKE) --no-print-directory -j2 CC=$$cc BUILD=$$b $$what || exit 1; \
 	done; done
 	$(call sub,gcc,release) $(MODEL_BIN)
-	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) $(call group_models,weaken) \
+	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) $(call group_models,weaken) $(call group_secure,$(T_API)) \
 		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		$(foreach p,$(STRESS_PAIRS),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
 		$(foreach p,$(REPLAY_PAIRS),$(call group_replay,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \

@@ -169,10 +169,10 @@ EXPORT void malloc_stats(void)
 }
 
 /* XML as glibc's reader expects at its root, with our totals. */
-EXPORT int malloc_info(int options, FILE *stream)
+EXPORT int malloc_info(int kind, FILE *stream)
 {
 	struct hak_stats s;
-	if (options != 0) {
+	if (kind != 0) {
 		errno = EINVAL;
 		return -1;
 	}

@@ -15,6 +15,9 @@
 #ifndef HAK_DEBUG
 #define HAK_DEBUG 0
 #endif
+#ifndef HAK_SECURE
+#define HAK_SECURE 0
+#endif
 #ifndef HAK_TINY
 #define HAK_TINY 0
 #endif

@@ -10,8 +10,11 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -67,9 +70,19 @@ bool os_unmap(void *start, size_t bytes)
 	return false;
 }
 
+static void *map_guarded(size_t bytes)
+{
+	size_t guard = os_page_bytes(), inside = align_up(bytes, guard);
+	char *p = map(NULL, inside + 2 * guard, PROT_NONE);
+	if (!p || os_commit(p + guard, inside))
+		return p ? p + guard : NULL;
+	os_unmap(p, inside + 2 * guard);
+	return NULL;
+}
+
 void *os_map(size_t bytes)
 {
-	void *p = map(NULL, bytes, PROT_READ | PROT_WRITE);
+	void *p = HAK_SECURE ? map_guarded(bytes) : map(NULL, bytes, PROT_READ | PROT_WRITE);
 	if (!p)
 		return NULL;
 	/* Sparse by design: one huge page would make all of it resident. */
@@ -229,6 +242,20 @@ bool os_replace_file(const char *path, const char *temporary, const char *text, 
 	unlink(temporary);
 	errno = failed;
 	return false;
+}
+
+uint64_t os_random(void)
+{
+	uint64_t number;
+	int saved = errno;
+	if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number) {
+		struct timespec t;
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		memcpy(&number, (const void *)getauxval(AT_RANDOM), sizeof number);
+		number ^= (uint64_t)t.tv_nsec * 0x9e3779b97f4a7c15u;
+	}
+	errno = saved;
+	return number;
 }
 
 uint64_t os_faults(void)

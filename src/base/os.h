@@ -22,7 +22,8 @@ extern struct os_counters os_counters;
 /* The system's page size in bytes, read once. */
 size_t os_page_bytes(void);
 
-/* Zeroed memory for descriptors, never unmapped. */
+/* Zeroed memory for descriptors, never unmapped. In the secure build between two pages
+ * without access. */
 void *os_map(size_t bytes);
 
 /* Address space without access, aligned to a power of two. */
@@ -87,6 +88,9 @@ bool os_is_mapped(const void *p);
 
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
+
+/* A random number: the kernel's, or, where it refuses, one that is hard to guess. */
+uint64_t os_random(void);
 
 /* Minor page faults of this process so far. */
 uint64_t os_faults(void);

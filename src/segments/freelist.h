@@ -8,7 +8,7 @@
 #ifndef SEGMENTS_FREELIST_H
 #define SEGMENTS_FREELIST_H
 
-#include "segments/types.h"
+#include "segments/secure.h"
 
 /* Ends every free list. Its mark is no page's: taking it fails as for a broken list. */
 extern struct block list_end;
@@ -16,12 +16,12 @@ extern struct block list_end;
 /* The mark of a block that is on the page's list, and of one that is on its way there. */
 static ALWAYS_INLINE uintptr_t mark_listed(const struct page *page)
 {
-	return (uintptr_t)page;
+	return secure_mark(page);
 }
 
 static ALWAYS_INLINE uintptr_t mark_sent(const struct page *page)
 {
-	return (uintptr_t)page + 1;
+	return secure_mark(page) + 1;
 }
 
 static ALWAYS_INLINE bool list_is_empty(const struct page *page)
@@ -29,16 +29,16 @@ static ALWAYS_INLINE bool list_is_empty(const struct page *page)
 	return page->free == &list_end;
 }
 
-static ALWAYS_INLINE struct block *list_next(const struct block *block)
+static ALWAYS_INLINE struct block *list_next(const struct page *page, const struct block *block)
 {
-	return block->next;
+	return (struct block *)secure_link(page, block, (uintptr_t)block->next);
 }
 
 /* Puts a block before `next`. */
 static ALWAYS_INLINE void list_link(
 	const struct page *page, struct block *block, struct block *next)
 {
-	block->next = next;
+	block->next = (struct block *)secure_link(page, block, (uintptr_t)next);
 	block->mark = mark_listed(page);
 }
 
@@ -60,9 +60,15 @@ static ALWAYS_INLINE bool page_may_free(const struct page *page, const void *p)
 /* Puts a block on the free list; true when that was the last one in use (I3). */
 static ALWAYS_INLINE bool page_push(struct page *page, struct block *block)
 {
+	secure_wipe(page, block);
 	list_link(page, block, page->free);
 	page->free = block;
 	return counter32_dec_to_zero(&page->x_used);
+}
+
+static ALWAYS_INLINE bool page_spans(const struct page *page, const void *p)
+{
+	return (size_t)((const char *)p - page->start) < page->slices * SLICE_BYTES;
 }
 
 /* Takes the first block; NULL when there is none, or the list is broken. */
@@ -71,7 +77,13 @@ static ALWAYS_INLINE struct block *page_pop(struct page *page)
 	struct block *block = page->free;
 	if (unlikely(block->mark != mark_listed(page)))
 		return NULL;
-	page->free = list_next(block);
+	struct block *next = list_next(page, block);
+	if (HAK_SECURE) {
+		if (unlikely(next != &list_end && !page_spans(page, next)))
+			return NULL;
+		block->next = NULL;
+	}
+	page->free = next;
 	block->mark = 0;
 	counter32_inc(&page->x_used);
 	return block;

@@ -32,6 +32,7 @@ static void set_carved(struct page *page, unsigned carved)
 void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zero)
 {
 	size_t bytes = class_bytes(size_class);
+	secure_page(page);
 	page->free = &list_end;
 	page->next = page->prev = NULL;
 	page->size_class = (uint8_t)size_class;
@@ -72,6 +73,20 @@ static void link_blocks(struct page *page, char *block, size_t count, size_t byt
 	list_link(page, (struct block *)block, &list_end);
 }
 
+/* The same in random order; returns the first. */
+static struct block *link_shuffled(struct page *page, char *first, size_t count, size_t bytes)
+{
+	uint16_t order[CARVE_BYTES_RESIDENT / BLOCK_ALIGN + 1];
+	struct block *next = &list_end;
+	secure_order(order, count);
+	for (size_t i = 0; i < count; i++) {
+		struct block *block = (struct block *)(first + order[i] * bytes);
+		list_link(page, block, next);
+		next = block;
+	}
+	return next;
+}
+
 void page_carve(struct page *page, bool populate)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
@@ -83,8 +98,12 @@ void page_carve(struct page *page, bool populate)
 	size_t step = page->zero ? CARVE_BYTES_FRESH : CARVE_BYTES_RESIDENT;
 	size_t count = (align_up((uintptr_t)first + bytes, step) - (uintptr_t)first) / bytes;
 	count = min_size(count, page->total - carved);
-	link_blocks(page, first, count, bytes);
-	page->free = (struct block *)first;
+	if (HAK_SECURE) {
+		page->free = link_shuffled(page, first, count, bytes);
+	} else {
+		link_blocks(page, first, count, bytes);
+		page->free = (struct block *)first;
+	}
 	set_carved(page, carved + (unsigned)count);
 }
 

@@ -72,7 +72,7 @@ static void find_free(const struct page *page, struct bits *b)
 	size_t bytes = load_rlx(&page->x_bytes);
 	unsigned carved = load_rlx(&page->x_carved);
 	uint32_t away = load_rlx(&page->x_away);
-	for (struct block *block = page->free; block != &list_end; block = list_next(block))
+	for (struct block *block = page->free; block != &list_end; block = list_next(page, block))
 		bit_set(b, class_index(page->size_class, (size_t)((char *)block - page->start)));
 	for (unsigned i = 0; away && i < carved; i++)
 		if (block_is_away(bytes, away, i))

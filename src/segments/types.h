@@ -189,6 +189,7 @@ struct page {
 	struct block *free __attribute__((aligned(CACHE_LINE_BYTES)));
 	uint32_t start_factor;      /* own: see page_may_free */
 	uint32_t start_limit;       /* own: the same */
+	uint64_t list_key;          /* const while the page lives: see secure.h */
 	counter32 x_used;           /* own writes, any reads relaxed (statistics): I3 */
 	_Atomic(uint16_t) x_carved; /* own writes, any reads relaxed: blocks ever made */
 	_Atomic(uint8_t) x_pinned;  /* own writes, any reads relaxed: current page of a class */

@@ -64,7 +64,7 @@ void verify_page(struct page *page)
 	REQUIRE(page->slices == class_slices(page->size_class), page);
 	REQUIRE(carved <= page->total && page->total == span / bytes, page);
 	REQUIRE(pinned <= 1 && !(pinned && page->queued), page);
-	for (struct block *b = page->free; b != &list_end; b = list_next(b)) {
+	for (struct block *b = page->free; b != &list_end; b = list_next(page, b)) {
 		size_t offset = (size_t)((char *)b - page->start);
 		REQUIRE(offset < carved * bytes && offset % bytes == 0, page);
 		REQUIRE(b->mark == mark_listed(page), page);

@@ -1,0 +1,49 @@
+/*
+ * secure.c: see secure.h. Random numbers come from the kernel once; keys are
+ * drawn from them by a mixing function, which is not a cipher: it keeps a
+ * program's bug from being a tool, not a secret from who reads all memory.
+ */
+#include "segments/secure.h"
+
+#if HAK_SECURE
+
+#include "base/os.h"
+
+_Atomic(uint64_t) x_secure_secret;
+
+static _Atomic(uint64_t) x_draws; /* any: relaxed; keys drawn */
+
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+static uint64_t draw(void)
+{
+	uint64_t secret = load_rlx(&x_secure_secret);
+	if (unlikely(!secret)) {
+		uint64_t mine = os_random() | 1, none = 0;
+		secret = cas_rlx(&x_secure_secret, &none, mine) ? mine : none;
+	}
+	return mix(secret + add_rlx(&x_draws, 1) * 0x9e3779b97f4a7c15u);
+}
+
+void secure_page(struct page *page)
+{
+	page->list_key = draw();
+}
+
+void secure_order(uint16_t *order, size_t count)
+{
+	uint64_t state = draw();
+	for (size_t i = 0; i < count; i++) {
+		size_t j = (size_t)(((state >> 32) * (i + 1)) >> 32);
+		order[i] = order[j];
+		order[j] = (uint16_t)i;
+		state = state * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
+	}
+}
+
+#endif
