@@ -103,6 +103,12 @@ $(B)/src/%.o: src/%.c
 	$(if $(V),,@echo "  CC    $@")
 	$(Q)$(CC) $(CFLAGS) $(LIBFLAGS) -MMD -MP -c -o $@ $<
 
+# malloc and free run on any stack: test_hak_stack measures what these frames add up to.
+ifeq ($(SANITIZED),)
+$(B)/src/segments/%.o: LIBFLAGS += -Wframe-larger-than=2560
+$(B)/src/tls/%.o: LIBFLAGS += -Wframe-larger-than=5120
+endif
+
 $(LIB_SO): $(OBJ) src/api/exports.map
 	$(if $(V),,@echo "  LINK  $@")
 	$(Q)$(CC) -shared -static-libgcc $(LDFLAGS) -o $@ $(OBJ) -Wl,-soname,libhakmem$(if $(filter secure,$(BUILD)),-secure).so -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete \

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 cc=${CC:-gcc}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-program=build/$cc-tests/libc/test_libc_signals
+program=build/$cc-tests/libc/test_api_signals
 
 # signals GUARD: sets `status`; builds what is needed.
 signals() {
@@ -16,7 +16,7 @@ signals() {
 		exit 1
 	}
 	status=0
-	(ulimit -c 0; LD_PRELOAD=$library exec "$program" raw) >"$log" 2>&1 || status=$?
+	(ulimit -c 0; HAK_TEST_PRELOAD=$library LD_PRELOAD=$library exec "$program" raw) >"$log" 2>&1 || status=$?
 }
 
 signals 1

@@ -8,6 +8,7 @@
 #include "base/rcu.h"
 #include "numa/place.h"
 #include "policy/file.h"
+#include "policy/limit.h"
 #include "segments/region.h"
 #include "segments/verify.h"
 #include "tls/first_class.h"
@@ -21,6 +22,7 @@
 static void forked(void)
 {
 	lease_forked();
+	limit_forked();
 	verify_forked();
 	rcu_after_fork_child();
 	helper_forked();

@@ -31,48 +31,51 @@ size_t limit_soft(void)
 	return group ? min_size(soft, group) : soft;
 }
 
+/* Not on the stack, which may be small: who meets another reader goes without. */
+static _Atomic(bool) x_reading; /* any: cas acquire, store release [L4] */
+static char text[TEXT_BYTES], group[PATH_BYTES];
+
 /* The value of a file of a group, SIZE_MAX for "max" and where there is none. */
-static size_t read_limit(const char *mount, const char *group, const char *file)
+static size_t read_limit(const char *mount, const char *file)
 {
-	char path[PATH_BYTES + 64], text[64];
+	char path[PATH_BYTES + 64], value[64];
 	int n = snprintf(path, sizeof path, "%s%s/%s", mount, group, file);
-	if (n < 0 || (size_t)n >= sizeof path || !os_read_file(path, text, sizeof text - 1) ||
-		text[0] < '0' || text[0] > '9')
+	if (n < 0 || (size_t)n >= sizeof path || !os_read_file(path, value, sizeof value - 1) ||
+		value[0] < '0' || value[0] > '9')
 		return SIZE_MAX;
-	return strtoull(text, NULL, 10);
+	return strtoull(value, NULL, 10);
 }
 
-/* The path in the line of version 2, "0::/path"; false if there is none that fits. */
-static bool find_group(const char *text, char *group, size_t bytes)
+/* `group` from the line of version 2, "0::/path"; false if there is none that fits. */
+static bool find_group(void)
 {
 	const char *line = strncmp(text, "0::/", 4) ? strstr(text, "\n0::/") : text;
 	if (!line)
 		return false;
 	line = strchr(line, '/');
 	size_t length = strcspn(line, "\n");
-	if (length >= bytes)
+	if (length >= sizeof group)
 		return false;
 	memcpy(group, line, length);
 	group[length] = '\0';
 	return true;
 }
 
-bool limit_of_group(const char *mount, const char *process_file, size_t *bytes)
+static bool read_group(const char *mount, const char *process_file, size_t *bytes)
 {
-	char text[TEXT_BYTES], group[PATH_BYTES];
 	size_t least = SIZE_MAX;
 	*bytes = 0;
 	if (!os_read_file(process_file, text, sizeof text - 1))
 		return false;
-	if (!find_group(text, group, sizeof group))
+	if (!find_group())
 		return true;
 	/* From the process's own group up to the root, which may be a container's. */
 	for (;;) {
 		char *slash = strrchr(group, '/');
 		if (slash && slash[1] == '\0')
 			*slash = '\0'; /* the root is "/" */
-		least = min_size(least, read_limit(mount, group, "memory.max"));
-		least = min_size(least, read_limit(mount, group, "memory.high"));
+		least = min_size(least, read_limit(mount, "memory.max"));
+		least = min_size(least, read_limit(mount, "memory.high"));
 		slash = strrchr(group, '/');
 		if (!slash)
 			break;
@@ -81,6 +84,21 @@ bool limit_of_group(const char *mount, const char *process_file, size_t *bytes)
 	if (least != SIZE_MAX)
 		*bytes = least - least / GROUP_SHARE;
 	return true;
+}
+
+bool limit_of_group(const char *mount, const char *process_file, size_t *bytes)
+{
+	bool reading = false;
+	if (!cas_acq(&x_reading, &reading, true)) /* [L4] */
+		return false;
+	bool read = read_group(mount, process_file, bytes);
+	store_rel(&x_reading, false); /* [L4] */
+	return read;
+}
+
+void limit_forked(void)
+{
+	store_rlx(&x_reading, false);
 }
 
 void limit_read_group(void)

@@ -33,4 +33,7 @@ void limit_read_group(void);
  */
 bool limit_of_group(const char *mount, const char *process_file, size_t *bytes);
 
+/* In the child of a fork: nobody else reads. */
+void limit_forked(void);
+
 #endif

@@ -89,6 +89,8 @@
  *  [L3] x_heaps and x_more of a first-class heap: publish what they point to;
  *       release and acquire: the CAS in slot_heap, more; acquire: their readers.
  *       [T] model leases
+ *  [L4] x_reading of limit.c. One thread at a time has the buffers; acquire and
+ *       release: limit_of_group.
  *  [K1] x_key_state, READY: publishes the pthread key; release: thread_init;
  *       acquire: thread_register. [T] model begin
  *  [C1] x_chunks: publishes a chunk of heaps; release and acquire: chunk_get;
