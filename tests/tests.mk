@@ -12,7 +12,7 @@
 #   make test-libc HAK_TEST_PRELOAD=so  the preload form, also for another allocator
 #   make check, check-all               everything, with one closing line
 
-.PHONY: test test-libc test-hak tests-build stress-build bench-startup check-numa
+.PHONY: soak reliability test test-libc test-hak tests-build stress-build bench-startup check-numa
 
 # Programs of the preload form are the same for every BUILD.
 T := build/$(CC)-tests
@@ -216,3 +216,21 @@ symbols: build/libhakmem.so build/libhakmem.a
 # Time added to /bin/true, interleaved with runs without a preload. Shown, never gated.
 bench-startup: build/libhakmem.so $(T)/prog/prog_startup
 	$(T)/prog/prog_startup build/libhakmem.so
+
+# Hours of everything, and what that came to. A short one has fewer builds.
+SOAK_S ?= 14400
+SOAK_DIR ?= build/soak
+SOAK_BUILDS ?= $(if $(shell test '$(SOAK_S)' -lt 1000 && echo short),gcc-tiny gcc-tsan clang-fuzz-tiny,\
+	$(foreach b,debug tiny $(SANITIZERS) tsan-tiny,gcc-$(b) clang-$(b)) clang-fuzz clang-fuzz-tiny)
+
+soak:
+	$(call sub,gcc,release) all $(T)/prog/prog_soak
+	for p in $(SOAK_BUILDS); do \
+		case $$p in clang-fuzz*) what=fuzz-build ;; *) what=stress-build ;; esac; \
+		$(MAKE) --no-print-directory -j2 CC=$${p%%-*} BUILD=$${p#*-} $$what || exit 1; \
+	done
+	@tests/soak.sh '$(SOAK_S)' '$(SOAK_DIR)'
+
+# The figures of the last soak.
+reliability:
+	@cat '$(SOAK_DIR)/summary'

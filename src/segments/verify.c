@@ -220,9 +220,10 @@ static void verify_region(struct region *r, struct verified *v)
 	}
 }
 
-/* Whales with mappings of their own lie in any window. */
-static void verify_mapped(struct region *r)
+/* Whales with mappings of their own, which lie in any window. Returns their number. */
+static size_t verify_mapped(struct region *r)
 {
+	size_t found = 0;
 	for (size_t g = 0; g < REGION_GRANULES; g++) {
 		struct page *page = &r->pages[g * GRANULE_SLICES];
 		if ((page_owner(page) & ~OWNER_KEPT) != OWNER_MAPPED)
@@ -231,7 +232,9 @@ static void verify_mapped(struct region *r)
 		REQUIRE(page->node < NODES_MAX, page);
 		sums[page->node].mapped++;
 		sums[page->node].mapped_bytes += load_rlx(&page->x_bytes);
+		found++;
 	}
+	return found;
 }
 
 static void verify_sum(unsigned node, const char *what, size_t sum, size_t counted)
@@ -257,12 +260,17 @@ static void verify_node(unsigned node)
 		verify_sum(node, "pages with room", s->partial[c], load_rlx(&n->x_partial[c]));
 }
 
-static bool any_mapped(void)
+/* From the top, where the kernel places mappings, until all that were counted are found. */
+static void verify_all_mapped(void)
 {
+	size_t left = 0;
 	for (unsigned node = 0; node < topology_nodes(); node++)
-		if (load_rlx(&nodes[node].x_mapped))
-			return true;
-	return false;
+		left += load_rlx(&nodes[node].x_mapped);
+	for (size_t i = REGION_MAP_ENTRIES; left > 0 && i-- > 0;) {
+		struct region *r = load_acq(&region_map[i]); /* [M1] */
+		if (r && load_rlx(&r->x_limit) != REGION_GRANULES)
+			left -= min_size(verify_mapped(r), left);
+	}
 }
 
 struct verified verify_regions(void)
@@ -276,11 +284,7 @@ struct verified verify_regions(void)
 			for (; r; r = load_acq(&r->x_next))                        /* [R1+] */
 				verify_region(r, &v);
 		}
-	for (size_t i = 0; any_mapped() && i < REGION_MAP_ENTRIES; i++) {
-		struct region *r = load_acq(&region_map[i]); /* [M1] */
-		if (r && load_rlx(&r->x_limit) != REGION_GRANULES)
-			verify_mapped(r);
-	}
+	verify_all_mapped();
 	for (unsigned node = 0; !verify_cut_off() && node < topology_nodes(); node++)
 		verify_node(node);
 	return v;
