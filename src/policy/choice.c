@@ -111,23 +111,68 @@ static int32_t interval(uint32_t now, uint32_t stamp)
 	return (int32_t)ms >> STAMP_MS_SHIFT;
 }
 
-void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident)
+/* What came back at once, of one kind, is added up to one event while there is much of it. */
+#define EVENTS_PER_TICK 8
+#define KIND_MASK (((uint32_t)1 << STAMP_MS_SHIFT) - 1)
+static _Thread_local struct {
+	uint32_t kind, count, most; /* of the stamp; reuses added up, and how many may be */
+	uint32_t ms, events;        /* the tick of the clock, and reuses in it */
+	size_t bytes;
+	bool huge, resident;
+} same; /* own */
+
+static void observe(uint32_t kind, size_t bytes, int32_t ms, bool huge, bool resident, uint32_t now)
 {
-	struct learner *l = enter(node);
-	if (!l)
-		return;
-	unsigned bin = (stamp & STAMP_BIN_MASK) - 1;
-	unsigned context = stamp >> STAMP_CONTEXT_SHIFT & 3;
-	uint32_t now = os_now_ms();
+	struct learner *l = tls_learner;
+	unsigned bin = (kind & STAMP_BIN_MASK) - 1, context = kind >> STAMP_CONTEXT_SHIFT & 3;
 	struct estimate_event e = {
 		.block = bin < ELO_ARMS ? estimate_thresholds[bin]
 					: 2 * estimate_thresholds[ELO_ARMS - 1],
 		.bytes = bytes,
-		.interval_ms = interval(now, stamp),
+		.interval_ms = ms,
 		.huge = huge,
 	};
-	if (learner_reused(l, context, &e, !(stamp & STAMP_PURGED), resident, now))
+	if (learner_reused(l, context, &e, !(kind & STAMP_PURGED), resident, now))
 		tls_full |= (uint8_t)(1u << context);
+}
+
+static void flush_same(uint32_t now)
+{
+	if (same.count)
+		observe(same.kind, same.bytes, 0, same.huge, same.resident, now);
+	same.count = 0;
+	same.bytes = 0;
+}
+
+/* True: it is added up with others. */
+static bool add_up(uint32_t kind, size_t bytes, bool huge, bool resident, uint32_t now)
+{
+	if (now != same.ms) {
+		same.most = same.events / EVENTS_PER_TICK;
+		same.ms = now;
+		same.events = 0;
+	}
+	same.events++;
+	if (kind != same.kind || huge != same.huge || resident != same.resident) {
+		flush_same(now);
+		same.kind = kind;
+		same.huge = huge;
+		same.resident = resident;
+	}
+	same.bytes += bytes;
+	return ++same.count < same.most;
+}
+
+void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident)
+{
+	if (!enter(node))
+		return;
+	uint32_t now = os_now_ms(), kind = stamp & KIND_MASK;
+	int32_t ms = interval(now, stamp);
+	if (ms)
+		observe(kind, bytes, ms, huge, resident, now);
+	else if (!add_up(kind, bytes, huge, resident, now))
+		flush_same(now);
 	leave();
 }
 
@@ -172,6 +217,8 @@ void choice_purged(size_t bytes, bool huge, uint64_t ns)
 void choice_thread_end(void)
 {
 	struct learner *l = tls_learner;
+	if (l && !tls_learning)
+		flush_same(os_now_ms());
 	tls_ended = true;
 	tls_learner = NULL;
 	tls_full = 0;

@@ -120,7 +120,9 @@ static void add(struct share *sum, const struct share *more)
 			sum->rating[i][arm] = (int32_t)((a * old + b * new) / (old + new));
 		}
 		sum->weight[i] = (uint32_t)min_size((size_t)(old + new), SHARE_WEIGHT_MAX);
-		sum->choice[i] = (uint8_t)elo_leader(sum->rating[i], sum->choice[i], LEAD);
+		/* The only ones who have learned may have reasons not to follow their ratings yet. */
+		if (old)
+			sum->choice[i] = (uint8_t)elo_leader(sum->rating[i], sum->choice[i], LEAD);
 	}
 }
 

@@ -87,7 +87,14 @@ void granules_stamp(char *start, size_t count, uint32_t stamp)
 /* Shows the stamps of what was claimed, block by block, and takes them away. */
 static COLD void show_stamps(struct region *r, size_t from, size_t count, const uint32_t *dirty)
 {
-	uint32_t last = 0;
+	uint32_t last = count == 1 ? load_rlx(&r->x_stamps[from * STAMPS]) : 0;
+	if (count == 1) {
+		if (last) {
+			store_rlx(&r->x_stamps[from * STAMPS], 0);
+			choice_reused(r->node, last, GRANULE_BYTES, r->kind & REGION_HUGE, *dirty);
+		}
+		return;
+	}
 	bool huge = r->kind & REGION_HUGE, resident = false;
 	size_t run = 0;
 	for (size_t g = from; g <= from + count; g++) {
