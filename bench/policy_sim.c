@@ -73,6 +73,7 @@ static bool by_site, by_hindsight;
 static struct player *player;
 static struct surroundings around;
 static uint64_t seeds = 10;
+static double fixed_cost[ELO_ARMS]; /* of the trace that was played last */
 
 static void reused(const struct reuse *r, void *unused)
 {
@@ -178,6 +179,7 @@ static double play_fixed(const struct trace *t, struct held *held, unsigned *bes
 		player_init(&p, PLAY_FIXED, arm, 1);
 		cost = play(t, held, &p);
 		player_end(&p);
+		fixed_cost[arm] = cost;
 		if (!arm || cost < least) {
 			least = cost;
 			*best = arm;
@@ -263,15 +265,40 @@ static void print_size(char *text, size_t room, uint64_t bytes)
 		snprintf(text, room, "%.2gM", (double)bytes / (1 << 20));
 }
 
-int main(int argc, char **argv)
+static void read_seeds(const char *text)
 {
-	double sums[COLUMNS] = {0}, all_changes = 0;
-	unsigned traces = 0;
+	seeds = strtoull(text, NULL, 10);
+	if (!seeds || seeds > SEEDS_MAX)
+		bench_die("seeds must be from 1 to %u", SEEDS_MAX);
+}
 
+static void print_headings(void)
+{
 	printf("%-12s %5s", "", "best");
 	for (unsigned i = 0; i < COLUMNS; i++)
 		printf(" %10s", headings[i]);
 	printf(" %12s\n", "ELO changes");
+}
+
+/* The one to choose for everything. */
+static void print_fixed(const double sums[ELO_ARMS])
+{
+	unsigned best = 0;
+	char size[16];
+
+	for (unsigned arm = 1; arm < ELO_ARMS; arm++)
+		if (sums[arm] < sums[best])
+			best = arm;
+	print_size(size, sizeof(size), estimate_thresholds[best]);
+	printf("one fixed strategy for all: %s, sum %.3f\n", size, sums[best]);
+}
+
+int main(int argc, char **argv)
+{
+	double sums[COLUMNS] = {0}, fixed_sums[ELO_ARMS] = {0}, all_changes = 0;
+	unsigned traces = 0;
+
+	print_headings();
 	for (int i = 1; i < argc; i++) {
 		double cost[COLUMNS], changes;
 		char name[32], size[16];
@@ -279,13 +306,13 @@ int main(int argc, char **argv)
 		unsigned best;
 
 		if (!strncmp(argv[i], "seeds=", 6)) {
-			seeds = strtoull(argv[i] + 6, NULL, 10);
-			if (!seeds || seeds > SEEDS_MAX)
-				bench_die("seeds must be from 1 to %u", SEEDS_MAX);
+			read_seeds(argv[i] + 6);
 			continue;
 		}
 		read_file(argv[i], name, sizeof(name), &trace);
 		play_all(&trace, cost, &best, &changes);
+		for (unsigned arm = 0; arm < ELO_ARMS; arm++)
+			fixed_sums[arm] += fixed_cost[arm] / cost[BEST_FIXED];
 		for (unsigned j = COLUMNS; j-- > 0;) {
 			cost[j] /= j ? cost[BEST_FIXED] : 1;
 			sums[j] += j ? cost[j] : 1;
@@ -298,5 +325,6 @@ int main(int argc, char **argv)
 	if (!traces)
 		bench_die("no trace (NAME=TRACE...)");
 	print_row("sum", "", sums, all_changes);
+	print_fixed(fixed_sums);
 	return 0;
 }
