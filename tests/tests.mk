@@ -197,6 +197,7 @@ check-all:
 	done; done
 	$(call sub,gcc,release) $(MODEL_BIN)
 	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) $(call group_models,weaken) $(call group_secure,$(T_API)) \
+		--group plants --say --timeout 900 stress/selftest.sh \
 		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		$(foreach p,$(STRESS_PAIRS),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
 		$(foreach p,$(REPLAY_PAIRS),$(call group_replay,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \

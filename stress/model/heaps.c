@@ -160,6 +160,9 @@ static void begin_ownerless(void)
 {
 	begin_leave_with(false);
 	heap_flush(heaps[1]);
+	/* The next one lies in another chunk. */
+	while (heap_count() % HEAPS_PER_CHUNK)
+		get();
 }
 
 static void leave(void)

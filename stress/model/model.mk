@@ -7,9 +7,9 @@
 # The library and the models are compiled as for ThreadSanitizer, with small limits; what the
 # compiler then calls at every access is the explorer's.
 
-MODELS := litmus inbox slices granules pages heaps leave leases clock pause regions topology begin share
+MODELS := litmus inbox slices granules pages heaps leave leases clock pause regions topology begin share sites
 
-.PHONY: model
+.PHONY: model stress-selftest
 
 M := build/$(CC)-model
 MODEL_ONLY ?=
@@ -45,5 +45,9 @@ group_models = --group model --say --timeout 240 $(foreach m,$(or $(MODEL_ONLY),
 
 model: $(MODEL_BIN)
 	@tests/run -j 2 -o $(M)/log $(call group_models,weaken)
+
+# A mistake in each lock-free structure, and who notices.
+stress-selftest:
+	@stress/selftest.sh
 
 -include $(wildcard $(M)/*.d $(M)/seen/*/*.d $(M)/seen/*/*/*.d)

@@ -94,17 +94,19 @@ static void two_free(void)
 static void one_free(void)
 {
 	two_free();
-	learners[2] = get();
+	get();
+	get();
+	learner_put(learners[2]);
 }
 
 static void nothing(void)
 {
 }
 
-static void put_second(void)
+static void put_first(void)
 {
-	learn(learners[2]);
-	learner_put(learners[2]);
+	learn(learners[1]);
+	learner_put(learners[1]);
 }
 
 static void get_and_put(void)
@@ -115,6 +117,14 @@ static void get_and_put(void)
 static void get_and_learn(void)
 {
 	learn(get());
+}
+
+/* One of the two is still on the stack. */
+static void check_stack(void)
+{
+	unsigned made = learner_count();
+	get();
+	MODEL_CHECK(learner_count() == made, "a learner is lost");
 }
 
 static void look_at_learners(void)
@@ -135,7 +145,8 @@ const struct scenario share_scenarios[] = {
 	{.model = "share",
 		.name = "one gets a learner, one puts one",
 		.setup = one_free,
-		.thread = {put_second, get_and_learn}},
+		.thread = {put_first, get_and_learn},
+		.check = check_stack},
 	{.model = "share",
 		.name = "two make learners, one looks at all",
 		.setup = nothing,

@@ -1,5 +1,5 @@
 /*
- * tables.c: what is published once, or now and then: [M1] [R1] regions, [N1] the
+ * tables.c: the table of call sites, and what is published once, or now and then: [M1] [R1] regions, [N1] the
  * topology, [U1] liburcu's functions, [K1] the pthread key, [B1] records of threads that
  * begin. Whoever finds it sees it whole.
  */
@@ -7,6 +7,7 @@
 
 #include "base/rcu.h"
 #include "numa/topology.h"
+#include "policy/site.h"
 #include "segments/granule.h"
 #include "segments/map.h"
 #include "segments/region.h"
@@ -184,6 +185,30 @@ static void create_thread(void)
 		b->argument = b;
 }
 
+/* ---- Call sites ------------------------------------------------------------------ */
+
+static unsigned numbers[MODEL_THREADS];
+
+static void nothing(void)
+{
+}
+
+static void same_caller(void)
+{
+	numbers[model_self()] = site_alloc(0x1234);
+}
+
+static void other_caller(void)
+{
+	numbers[model_self()] = site_alloc(0x5678);
+}
+
+static void check_sites(void)
+{
+	MODEL_CHECK(numbers[1] == numbers[2], "one caller has two sites");
+	MODEL_CHECK(numbers[1] != numbers[3], "two callers have one site");
+}
+
 #define SCENARIO(m, n, p, s, ...)                                                                  \
 	{                                                                                          \
 		.model = m, .name = n, .proves = p, .setup = s, .thread = {__VA_ARGS__},           \
@@ -219,5 +244,10 @@ const struct scenario tables_scenarios[] = {
 	SCENARIO("begin", "one makes the key, two register", NULL, one_heap, make_key, use_key),
 	SCENARIO("begin", "a thread begins while others create some", NULL, one_record,
 		begin_thread, create_thread, create_thread),
+	{.model = "sites",
+		.name = "two of one caller, one of another",
+		.setup = nothing,
+		.thread = {same_caller, same_caller, other_caller},
+		.check = check_sites},
 	{.model = NULL},
 };
