@@ -70,7 +70,7 @@ mutant api src/tls/alloc.c "alignment by the class's size alone" \
 mutant api src/tls/alloc.c "realloc copies half" \
 	'memcpy(fresh, block, min_size(size, old));' 'memcpy(fresh, block, min_size(size, old) / 2);'
 mutant api src/tls/alloc.c "realloc grows in place into its neighbour" \
-	'if (size <= old && (size' 'if (size <= old + 16 && (size'
+	'return size <= old && (size' 'return size <= old + 16 && (size'
 mutant api src/segments/whale.c "a whale's last granule is left to others" \
 	'return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;' 'return bytes >> GRANULE_SHIFT;'
 mutant api src/api/hakmem.c "calloc without the check for overflow" \
