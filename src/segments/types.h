@@ -90,7 +90,7 @@
  *       release and acquire: the CAS in slot_heap, more; acquire: their readers.
  *       [T] model leases
  *  [L4] x_reading of limit.c. One thread at a time has the buffers; acquire and
- *       release: limit_of_group.
+ *       release: limit_of_group. [T] none: who finds it taken reads nothing
  *  [K1] x_key_state, READY: publishes the pthread key; release: thread_init;
  *       acquire: thread_register. [T] model begin
  *  [C1] x_chunks: publishes a chunk of heaps; release and acquire: chunk_get;
