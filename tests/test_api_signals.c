@@ -45,6 +45,7 @@ struct worker {
 	/* Of the handlers, which interrupt each other: taken and left by exchange. */
 	struct block *_Atomic x_kept[KEPT];
 	volatile int depth;
+	atomic_bool x_sent; /* a signal of the sender's is on its way */
 	_Atomic uint64_t x_signals, x_inside, x_nested, x_operations;
 };
 
@@ -161,7 +162,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 
 	(void)sig;
 	(void)info;
-	if (!w || w->depth == DEPTH)
+	if (!w)
+		return;
+	atomic_store(&w->x_sent, false);
+	if (w->depth == DEPTH)
 		return;
 	atomic_fetch_add_explicit(&w->x_signals, 1, memory_order_relaxed);
 	if (pc >= text_from && pc < text_to)
@@ -227,7 +231,10 @@ static void *work(void *argument)
 	return NULL;
 }
 
-/* As fast as can be: a signal that is still on its way to the thread costs nothing. */
+/*
+ * As fast as can be; but were a thread sent the next one before its handler runs, handlers
+ * that have not begun could fill its stack.
+ */
 static void send_signals(void)
 {
 	double end = now() + SECONDS;
@@ -236,7 +243,7 @@ static void send_signals(void)
 		for (int i = 0; i < WORKERS; i++) {
 			pid_t tid = atomic_load(&workers[i].x_tid);
 
-			if (tid)
+			if (tid && !atomic_exchange(&workers[i].x_sent, true))
 				syscall(SYS_tgkill, getpid(), tid, SIGUSR1);
 		}
 }
