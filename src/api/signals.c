@@ -29,16 +29,22 @@ static action *_Atomic x_handlers[ENTRIES]; /* any: relaxed; NULL to handler, th
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
 
+/* At least the length of the code that a handler returns to, which calls sigreturn. */
+#define RESTORER_BYTES 16
+
 /*
  * `frame` is where the kernel puts the context when it calls an entry. Elsewhere lies
  * that of a call by another handler, if it passes one at all: then nothing is known.
+ * Nor is it of a handler that has just returned to `restorer`, and goes on from there
+ * with what it interrupted.
  */
-static ALWAYS_INLINE bool may_be_ours(const void *context, const void *frame)
+static ALWAYS_INLINE bool may_be_ours(const void *context, const void *frame, const void *restorer)
 {
 	if (unlikely(context != frame))
 		return true;
 	uintptr_t pc = (uintptr_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-	return pc >= (uintptr_t)__ehdr_start && pc < (uintptr_t)etext;
+	return (pc >= (uintptr_t)__ehdr_start && pc < (uintptr_t)etext) ||
+	       pc - (uintptr_t)restorer < RESTORER_BYTES;
 }
 
 /*
@@ -50,7 +56,8 @@ static ALWAYS_INLINE void enter(int sig, siginfo_t *info, void *context, unsigne
 {
 	action *handler = load_rlx(&x_handlers[entry]);
 	struct heap *h = tls_heap;
-	if (likely(h == &heap_away || !may_be_ours(context, __builtin_dwarf_cfa()))) {
+	if (likely(h == &heap_away ||
+		    !may_be_ours(context, __builtin_dwarf_cfa(), __builtin_return_address(0)))) {
 		handler(sig, info, context);
 		return;
 	}
