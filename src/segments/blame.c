@@ -25,7 +25,26 @@ void page_check_start(const struct page *page, const void *p)
 		blame_block(page, p, "free", "not the start of a block");
 }
 
-void page_check_used(const struct page *page, const void *p, const char *call)
+/* Is it a block of this page, ever made? */
+static bool is_block(const struct page *page, const struct block *block)
+{
+	size_t offset = (size_t)((const char *)block - page->start);
+	return offset < load_rlx(&page->x_carved) * load_rlx(&page->x_bytes) &&
+	       class_is_multiple(page->size_class, offset);
+}
+
+/* Is it on the owner's list? */
+static bool is_listed(const struct page *page, const void *p)
+{
+	uint32_t used = load_rlx(&page->x_used) - load_rlx(&page->x_pinned);
+	uint32_t left = load_rlx(&page->x_carved) - used;
+	const struct block *b = page->free;
+	for (; left-- > 0 && b != p && b != &list_end && is_block(page, b); b = list_next(page, b))
+		;
+	return b == p;
+}
+
+void page_check_used(const struct page *page, const void *p, bool owned, const char *call)
 {
 	size_t offset = (size_t)((const char *)p - page->start);
 	const char *why = NULL;
@@ -33,7 +52,8 @@ void page_check_used(const struct page *page, const void *p, const char *call)
 		why = "not the start of a block";
 	else if (unlikely(offset >= load_rlx(&page->x_carved) * load_rlx(&page->x_bytes)))
 		why = "this block was never handed out";
-	else if (unlikely(((const struct block *)p)->mark == mark_listed(page)))
+	else if (unlikely(owned && ((const struct block *)p)->mark == mark_listed(page) &&
+			  is_listed(page, p)))
 		why = "double free: the block is free";
 	else if (unlikely(((const struct block *)p)->mark == mark_sent(page)))
 		why = "double free: the block is on its way to the thread that owns it";
@@ -49,14 +69,6 @@ void page_check_full(const struct page *page)
 		"%u of %u blocks are in use and none is free: one was freed twice, or written to "
 		"when free (" PAGE_FORMAT ")",
 		used, carved, PAGE_VALUES(page));
-}
-
-/* Is it a block of this page, ever made? */
-static bool is_block(const struct page *page, const struct block *block)
-{
-	size_t offset = (size_t)((const char *)block - page->start);
-	return offset < load_rlx(&page->x_carved) * load_rlx(&page->x_bytes) &&
-	       class_is_multiple(page->size_class, offset);
 }
 
 void page_blame_list(const struct page *page, const struct block *block)

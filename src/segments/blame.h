@@ -7,8 +7,12 @@
 
 #include "segments/types.h"
 
-/* `p`, given to `call`, must be a block of the small page that is in use. */
-void page_check_used(const struct page *page, const void *p, const char *call);
+/*
+ * `p`, given to `call`, must be a block of the small page that is in use. Only the
+ * page's owner (`owned`) can tell that it is free: a program's own data may look
+ * like a mark, when it was copied from where free blocks of the page once were.
+ */
+void page_check_used(const struct page *page, const void *p, bool owned, const char *call);
 
 /*
  * any: what can be said of a pointer given to free without reading what the

@@ -197,7 +197,7 @@ static struct page *page_of_used(const void *p, const char *call)
 		bool mine = owner == (uintptr_t)tls_heap &&
 			    (size_t)((const char *)p - page->start) < SLICE_BYTES;
 		if (unlikely(!mine || !page_may_free(page, p)))
-			page_check_used(page, p, call);
+			page_check_used(page, p, owner == (uintptr_t)tls_heap, call);
 		return page;
 	}
 	CHECK(owner != OWNER_NONE && owner != OWNER_CACHED,

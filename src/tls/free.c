@@ -189,7 +189,7 @@ static void free_small(struct heap *h, struct page *page, struct block *block, u
 	page_check_start(page, block);
 	for (;;) {
 		if (owner == (uintptr_t)h) {
-			page_check_used(page, block, "free");
+			page_check_used(page, block, true, "free");
 			push_owned(h, page, block);
 			return;
 		}
@@ -202,7 +202,7 @@ static void free_small(struct heap *h, struct page *page, struct block *block, u
 			return;
 		}
 		if (page_take(page, (uintptr_t)h)) {
-			page_check_used(page, block, "free");
+			page_check_used(page, block, true, "free");
 			free_taken(h, page, block);
 			return;
 		}
@@ -336,7 +336,7 @@ bool heap_drain(struct heap *h)
 		block->mark = 0;
 		bytes += load_rlx(&page->x_bytes);
 		if (likely(page_owner(page) == (uintptr_t)h)) {
-			page_check_used(page, block, "free");
+			page_check_used(page, block, true, "free");
 			push_owned(h, page, block);
 		} else {
 			heap_free(h, page, block);
