@@ -109,15 +109,21 @@ SAN_ENV := TSAN_OPTIONS=die_after_fork=0:halt_on_error=1:history_size=4 \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 group_libc = --group $(1)-$(2)/libc --preload $(or $(HAK_TEST_PRELOAD),build/$(1)-$(2)/libhakmem.so) \
 	--timeout 180 --env "HAK_TEST_BUILD=$(2) HAK_TEST_FILES=build/$(1)-tests HAK_TEST_LINKED=build/$(1)-$(2)/tests/linked" \
-	$(patsubst %,build/$(1)-tests/libc/%,$(T_API) $(T_LIBC) $(T_CXX)) $(T_SH)
+	$(patsubst %,build/$(1)-tests/libc/%,$(T_API) $(T_LIBC) $(T_CXX)) \
+	$(filter-out $(if $(filter-out release,$(2)),$(T_COUNTED)),$(T_SH))
+# Counts instructions, of the release build.
+T_COUNTED := tests/test_libc_policy_cost.sh
 # The secure library: what shows its free lists, and in check-all the whole API.
 T_SECURE := $(patsubst %,test_api_%,calloc free free_sized invalid malloc misuse posix_memalign usable_size)
 group_secure = --group gcc-secure/libc --preload build/gcc-secure/libhakmem.so --timeout 180 \
 	--env "HAK_TEST_BUILD=secure HAK_TEST_FILES=build/gcc-tests" $(1:%=build/gcc-tests/libc/%)
 # What cannot be tried where a sanitizer has its own malloc, needs address space or forbids it.
 T_NOT_SAN := $(notdir $(basename $(shell grep -l '"the sanitizers' tests/test_*.c)))
+# What the archive can only do where each call takes the heap away, as in the builds for sanitizers.
+T_GUARDED := $(notdir $(basename $(shell grep -l '"the archive is' tests/test_*.c)))
 group_hak = --group $(1)-$(2)/hak --timeout 240 --env "$(SAN_ENV)" \
-	$(patsubst %,build/$(1)-$(2)/tests/hak/%,$(filter-out $(if $(filter asan tsan%,$(2)),$(T_NOT_SAN)),$(T_API) $(T_HAK)))
+	$(patsubst %,build/$(1)-$(2)/tests/hak/%,$(filter-out $(if $(filter asan tsan%,$(2)),$(T_NOT_SAN)) \
+	$(if $(filter asan tsan% ubsan,$(2)),,$(T_GUARDED)),$(T_API) $(T_HAK)))
 group_unit = $(if $(T_UNIT),--group $(1)-$(2)/unit --timeout 180 --env "$(SAN_ENV)" \
 	$(patsubst %,build/$(1)-$(2)/tests/unit/%,$(filter-out $(if $(filter asan tsan% ubsan,$(2)),$(T_NOT_SAN)),$(T_UNIT))))
 group_stress = $(if $(T_STRESS),--group $(1)-$(2)/stress --timeout 240 --env "$(SAN_ENV)" \
