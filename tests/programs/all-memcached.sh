@@ -27,9 +27,11 @@ ask() {
 	exec 4>&-
 }
 
-checked=$(/usr/bin/python3 "$top/tests/programs/memcached_load.py" "$port" 10 2>"$work/load.err") ||
+answers=$(/usr/bin/python3 "$top/tests/programs/memcached_load.py" "$port" 10 2>"$work/load.err") ||
 	fail "a wrong answer: $(tail -n 1 "$work/load.err")"
+read -r checked stored refused <<<"$answers"
 [ "$checked" -gt 1000 ] || fail "only $checked values were checked"
+[ $((refused * 20)) -le "$stored" ] || fail "$refused values refused, only $stored stored"
 for _ in {1..300}; do
 	(exec 3<>"/dev/tcp/127.0.0.1/$port")
 done
@@ -38,4 +40,4 @@ assert_same "threads" 4 "$(ask stats | sed -n 's/^STAT threads //p')"
 assert_same "flush_all" OK "$(ask flush_all)"
 stop_server "$server_pid" TERM
 assert_silent "$work/memcached.err"
-say "passed: $checked values checked, $evictions evicted"
+say "passed: $checked values checked, $stored stored, $refused refused, $evictions evicted"
