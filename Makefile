@@ -22,7 +22,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-MODES := release secure debug tiny asan tsan ubsan tsan-tiny fuzz fuzz-tiny
+MODES := release secure unchecked debug tiny asan tsan ubsan tsan-tiny fuzz fuzz-tiny
 ifeq ($(filter $(BUILD),$(MODES)),)
 $(error BUILD=$(BUILD) is not one of: $(MODES))
 endif
@@ -45,6 +45,8 @@ LIBFLAGS := -Isrc -fPIC -ftls-model=initial-exec -fno-builtin-malloc -fno-builti
 
 MODE_release := -O2 -DHAK_DEBUG=0 -fcf-protection=none -fno-stack-protector -fno-semantic-interposition
 MODE_secure := $(MODE_release) -DHAK_SECURE=1
+# Only to measure what the checks cost: make bench-harden.
+MODE_unchecked := $(MODE_release) -DHAK_CHECKED=0
 MODE_debug := -O1 -DHAK_DEBUG=1
 MODE_tiny := -O1 -DHAK_DEBUG=1 -DHAK_TINY=1
 MODE_asan := -O1 -DHAK_DEBUG=1 -DHAK_SANITIZE=1 -fsanitize=address -fno-omit-frame-pointer

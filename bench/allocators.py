@@ -59,7 +59,7 @@ class Allocator:
             raise BenchError(f"{self.name}: malloc came from {source}")
 
 
-def _added(text):
+def added(text):
     """BENCH_LIBS: name=path, or name=path,VARIABLE=value,... separated by spaces."""
     for item in text.split():
         name, equals, rest = item.partition("=")
@@ -86,7 +86,7 @@ def find(hakmem_path, wanted):
         if not os.path.isfile(path):
             raise BenchError(f"no {path}: install {package}")
         found.append(Allocator(name, path))
-    found += _added(os.environ.get("BENCH_LIBS", ""))
+    found += added(os.environ.get("BENCH_LIBS", ""))
     names = [allocator.name for allocator in found]
     for name in names:
         if names.count(name) > 1:

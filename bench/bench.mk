@@ -6,6 +6,7 @@
 #   make bench-scenarios large blocks in steady state, against no allocator, 6 minutes
 #   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
 #   make bench-purge     what giving memory back costs, 8 minutes
+#   make bench-harden    what checks and hardening cost, 4 minutes
 #   make bench-policy    every strategy for big freed blocks, and the learned one, 20 minutes
 #   make policy-sim      the learned policy and other ways to learn, on a model, 1 minute
 #   make bench-servers   memory and throughput of real servers, 10 minutes
@@ -28,7 +29,7 @@ BENCH_RUN := BENCH_LIBS='$(BENCH_LIBS)' bench/runner.py --programs $(BENCH_BIN) 
 BENCH_TOOL = BENCH_LIBS='$(BENCH_LIBS)' bench/$(@:bench-%=%).py --programs $(BENCH_BIN) \
 	--hakmem $(LIB_SO) $(BENCH_ARGS)
 
-.PHONY: bench bench-quick bench-scenarios bench-idle bench-purge bench-servers bench-programs bench-packages instructions
+.PHONY: bench bench-quick bench-scenarios bench-idle bench-purge bench-servers bench-harden bench-programs bench-packages instructions
 
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -54,6 +55,10 @@ bench-quick: bench-packages $(LIB_SO) bench-programs
 
 bench-scenarios bench-idle bench-purge bench-servers: bench-packages $(LIB_SO) bench-programs
 	@$(BENCH_TOOL)
+
+bench-harden: bench-packages $(LIB_SO) secure bench-programs
+	+@$(MAKE) --no-print-directory BUILD=unchecked build/$(CC)-unchecked/libhakmem.so
+	@$(BENCH_TOOL) --unchecked build/$(CC)-unchecked/libhakmem.so
 
 instructions: bench-packages $(LIB_SO) bench-programs
 	@BENCH_LIBS='$(BENCH_LIBS)' bench/instructions.py --programs $(BENCH_BIN) \

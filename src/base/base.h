@@ -18,6 +18,10 @@
 #ifndef HAK_SECURE
 #define HAK_SECURE 0
 #endif
+/* 0: malloc and free check nothing of free blocks. Only to measure what that costs (bench-harden). */
+#ifndef HAK_CHECKED
+#define HAK_CHECKED 1
+#endif
 #ifndef HAK_TINY
 #define HAK_TINY 0
 #endif

@@ -85,7 +85,8 @@ void page_check_list(const struct page *page)
 	uint32_t used = load_rlx(&page->x_used) - load_rlx(&page->x_pinned);
 	uint32_t room = load_rlx(&page->x_carved) - used, count = 0;
 	for (const struct block *b = page->free; b != &list_end; b = list_next(page, b))
-		if (!is_block(page, b) || b->mark != mark_listed(page) || ++count > room)
+		if (!is_block(page, b) || (HAK_CHECKED && b->mark != mark_listed(page)) ||
+			++count > room)
 			page_blame_list(page, b);
 	CHECK(count + page_away_blocks(page) == room,
 		"%u free blocks are listed, but %u are not in use: one was freed twice, or written "

@@ -39,7 +39,8 @@ static ALWAYS_INLINE void list_link(
 	const struct page *page, struct block *block, struct block *next)
 {
 	block->next = (struct block *)secure_link(page, block, (uintptr_t)next);
-	block->mark = mark_listed(page);
+	if (HAK_CHECKED)
+		block->mark = mark_listed(page);
 }
 
 /*
@@ -53,8 +54,8 @@ static ALWAYS_INLINE void list_link(
 static ALWAYS_INLINE bool page_may_free(const struct page *page, const void *p)
 {
 	uint32_t offset = (uint32_t)((uintptr_t)p & (SLICE_BYTES - 1));
-	return offset * page->start_factor < page->start_limit &&
-	       ((const struct block *)p)->mark != mark_listed(page);
+	return !HAK_CHECKED || (offset * page->start_factor < page->start_limit &&
+				       ((const struct block *)p)->mark != mark_listed(page));
 }
 
 /* Puts a block on the free list; true when that was the last one in use (I3). */
@@ -68,23 +69,20 @@ static ALWAYS_INLINE bool page_push(struct page *page, struct block *block)
 
 static ALWAYS_INLINE bool page_spans(const struct page *page, const void *p)
 {
-	return (size_t)((const char *)p - page->start) < page->slices * SLICE_BYTES;
+	return (size_t)((const char *)p - page->start) < page->span_bytes;
 }
 
 /* Takes the first block; NULL when there is none, or the list is broken. */
 static ALWAYS_INLINE struct block *page_pop(struct page *page)
 {
 	struct block *block = page->free;
-	if (unlikely(block->mark != mark_listed(page)))
+	if (unlikely(HAK_CHECKED ? block->mark != mark_listed(page) : block == &list_end))
 		return NULL;
 	struct block *next = list_next(page, block);
-	if (HAK_SECURE) {
-		if (unlikely(next != &list_end && !page_spans(page, next)))
-			return NULL;
-		block->next = NULL;
-	}
+	if (HAK_SECURE && unlikely(!page_spans(page, next)) && next != &list_end)
+		return NULL;
 	page->free = next;
-	block->mark = 0;
+	secure_unlink(block);
 	counter32_inc(&page->x_used);
 	return block;
 }

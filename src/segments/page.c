@@ -32,7 +32,7 @@ static void set_carved(struct page *page, unsigned carved)
 void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zero)
 {
 	size_t bytes = class_bytes(size_class);
-	secure_page(page);
+	secure_page(page, bytes);
 	page->free = &list_end;
 	page->next = page->prev = NULL;
 	page->size_class = (uint8_t)size_class;

@@ -9,9 +9,8 @@
 
 #include "base/os.h"
 
-_Atomic(uint64_t) x_secure_secret;
-
-static _Atomic(uint64_t) x_draws; /* any: relaxed; keys drawn */
+static _Atomic(uint64_t) x_secret; /* any: relaxed; cas 0 to a random number */
+static _Atomic(uint64_t) x_draws;  /* any: relaxed; keys drawn */
 
 static uint64_t mix(uint64_t z)
 {
@@ -22,17 +21,21 @@ static uint64_t mix(uint64_t z)
 
 static uint64_t draw(void)
 {
-	uint64_t secret = load_rlx(&x_secure_secret);
+	uint64_t secret = load_rlx(&x_secret);
 	if (unlikely(!secret)) {
 		uint64_t mine = os_random() | 1, none = 0;
-		secret = cas_rlx(&x_secure_secret, &none, mine) ? mine : none;
+		secret = cas_rlx(&x_secret, &none, mine) ? mine : none;
 	}
 	return mix(secret + add_rlx(&x_draws, 1) * 0x9e3779b97f4a7c15u);
 }
 
-void secure_page(struct page *page)
+void secure_page(struct page *page, size_t block_bytes)
 {
+	size_t most = align_down(load_rlx(&options.x_wipe_bytes), BLOCK_ALIGN);
 	page->list_key = draw();
+	page->mark = draw() & ~(uint64_t)3; /* freelist.h counts from here */
+	page->wiped = (uint32_t)min_size(block_bytes, most);
+	page->span_bytes = (uint32_t)(page->slices * SLICE_BYTES);
 }
 
 void secure_order(uint16_t *order, size_t count)

@@ -12,11 +12,8 @@
 
 #if HAK_SECURE
 
-/* const once the first page is made: random, never 0. */
-extern _Atomic(uint64_t) x_secure_secret; /* any: relaxed; cas 0 to secret */
-
-/* Gives a page of which no block was made a key of its own. */
-void secure_page(struct page *page);
+/* Gives a page of which no block was made a key and a mark of its own. */
+void secure_page(struct page *page, size_t block_bytes);
 
 /* Fills order[] with 0 .. count - 1 in random order. */
 void secure_order(uint16_t *order, size_t count);
@@ -31,22 +28,55 @@ static ALWAYS_INLINE uintptr_t secure_link(
 
 static ALWAYS_INLINE uintptr_t secure_mark(const struct page *page)
 {
-	return (uintptr_t)page ^ load_rlx(&x_secure_secret);
+	return page->mark;
 }
 
-/* The option's bytes of a block that is freed. By words: a call of memset costs more. */
+/* Sixteen bytes, which the compiler must not turn into a call of memset. */
+static ALWAYS_INLINE void wipe_16(char *at)
+{
+	typedef long long words __attribute__((vector_size(16), may_alias));
+	*(words *)at = (words){0, 0};
+	__asm__("" : "+m"(*(words *)at));
+}
+
+/*
+ * Zeroes the option's bytes of a block that is freed, but for the first 16, where the link and
+ * the mark go, which are zeroed when it is handed out. Stores overlap rather than branch.
+ */
 static ALWAYS_INLINE void secure_wipe(const struct page *page, void *block)
 {
-	size_t words = min_size(load_rlx(&page->x_bytes), load_rlx(&options.x_wipe_bytes)) / 8;
-	for (volatile uint64_t *w = block, *end = w + words; w < end; w += 2)
-		w[0] = w[1] = 0;
+	char *at = (char *)block + 16, *end = (char *)block + page->wiped;
+	if (end <= at)
+		return;
+	if (end - at >= 64) {
+		for (; end - at > 64; at += 64) {
+			wipe_16(at);
+			wipe_16(at + 16);
+			wipe_16(at + 32);
+			wipe_16(at + 48);
+		}
+		at = end - 64;
+		wipe_16(at + 32);
+		wipe_16(at + 16);
+	} else {
+		wipe_16(at + ((end - at) >> 5 << 4));
+	}
+	wipe_16(at);
+	wipe_16(end - 16);
+}
+
+/* The link and the mark of a block that is handed out. */
+static ALWAYS_INLINE void secure_unlink(struct block *block)
+{
+	wipe_16((char *)block);
 }
 
 #else
 
-static ALWAYS_INLINE void secure_page(struct page *page)
+static ALWAYS_INLINE void secure_page(struct page *page, size_t block_bytes)
 {
 	(void)page;
+	(void)block_bytes;
 }
 
 static ALWAYS_INLINE void secure_order(uint16_t *order, size_t count)
@@ -72,6 +102,12 @@ static ALWAYS_INLINE void secure_wipe(const struct page *page, void *block)
 {
 	(void)page;
 	(void)block;
+}
+
+static ALWAYS_INLINE void secure_unlink(struct block *block)
+{
+	if (HAK_CHECKED)
+		block->mark = 0;
 }
 
 #endif

@@ -183,7 +183,7 @@ static void restore_unit(struct page *page, unsigned unit, uint32_t away)
 		struct block *block = (struct block *)(page->start + i * bytes);
 		if (block_is_away(bytes, away, i))
 			continue;
-		if (block->mark)
+		if (HAK_CHECKED && block->mark)
 			page_blame_list(page, block);
 		list_link(page, block, page->free);
 		page->free = block;

@@ -186,6 +186,9 @@ struct page {
 	uint8_t site;       /* own: of a mid block or whale, see policy/site.h; else 0 */
 	bool zero;          /* own: memory beyond x_carved reads as zero */
 	bool first_class;   /* const while the page lives: of a hak_heap, never ownerless */
+	uint64_t mark;      /* const while the page lives: see secure.h, as the next two */
+	uint32_t wiped;     /* what is zeroed of a freed block */
+	uint32_t span_bytes;
 
 	/* own: free blocks, ended by &list_end */
 	struct block *free __attribute__((aligned(CACHE_LINE_BYTES)));
