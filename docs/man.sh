@@ -11,7 +11,7 @@ options() {
 	{
 		echo '#define OPTION(name, kind, value, least, most, when, text) @@ name @ kind @ value @ when @ text'
 		echo '#include "src/base/options.def"'
-	} | cpp -P -DKIB=K -DMIB=M -DGIB=G -DTIB=T -I. - | tr '\n' ' ' | sed 's/@@/\n/g' |
+	} | cpp -P -DKIB=K -DMIB=M -DGIB=G -DTIB=T -DGUARD_SAMPLE_DEFAULT=0 -I. - | tr '\n' ' ' | sed 's/@@/\n/g' |
 		while IFS=@ read -r name kind value when text || [ -n "$name" ]; do
 			[ -n "${text// /}" ] || continue
 			name=$(tr -d ' ' <<<"$name" | tr '[:lower:]' '[:upper:]')

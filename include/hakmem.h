@@ -206,6 +206,9 @@ struct hak_stats {
 	uint64_t demotions;      /* such regions that hold plain pages since they served little */
 	uint64_t limit_soft;     /* the soft limit in force, in bytes; UINT64_MAX: none */
 	uint64_t limit_hard;     /* the hard one */
+	uint64_t guarded;        /* live blocks between inaccessible pages (option guard_sample) */
+	uint64_t guarded_ever;   /* such blocks, ever */
+	uint64_t guard_missed;   /* ever: there was no slot or no memory for one that was due */
 };
 
 /* Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. */

@@ -67,7 +67,7 @@ static void check_names(void)
 		"spans_freed", "pages_released", "pages_taken", "remote_batches", "remote_blocks",
 		"purge_calls", "purged", "map_calls", "whales", "whale_bytes", "nodes", "resident",
 		"fresh", "faults", "huge_regions", "demotions", "limit_soft", "limit_hard",
-		"sites"};
+		"guarded", "guarded_ever", "guard_missed", "sites"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char quoted[64];

@@ -10,6 +10,7 @@
 #include "numa/place.h"
 #include "policy/choice.h"
 #include "policy/file.h"
+#include "segments/guard.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
 #include "tls/foreign.h"
@@ -127,7 +128,8 @@ hak_heap *hak_heap_create_interleaved(void)
 
 int hak_node_of(const void *block)
 {
-	if (!block || (uintptr_t)block % BLOCK_ALIGN || !foreign_is_ours(block)) {
+	bool guarded = block && guard_has(block);
+	if (!block || (uintptr_t)block % BLOCK_ALIGN || (!guarded && !foreign_is_ours(block))) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -135,7 +137,9 @@ int hak_node_of(const void *block)
 	int node, saved = errno;
 	bool known = !load_rlx(&options.x_nodes) && os_pages_nodes(&page, &node, 1) && node >= 0;
 	errno = saved;
-	return known ? node : topology_os(block_page(block)->node);
+	if (known || guarded)
+		return known ? node : -1;
+	return topology_os(block_page(block)->node);
 }
 
 int hak_numa_refresh(void)

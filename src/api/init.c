@@ -3,6 +3,7 @@
  * state is a valid one); it reads the environment, unless the program runs
  * with more rights than its caller.
  */
+#include "api/faults.h"
 #include "api/stats.h"
 #include "base/options.h"
 #include "base/rcu.h"
@@ -34,6 +35,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	(void)argv;
 	if (environment && !getauxval(AT_SECURE))
 		options_parse(environment);
+	faults_watch();
 	policy_file_load();
 	topology_init();
 	if (place_matters())

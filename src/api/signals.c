@@ -9,6 +9,7 @@
  * table names the entry, so that what glibc or others read and write there stays
  * true; when a program asks, it is told its own handler.
  */
+#include "api/faults.h"
 #include "base/atomic.h"
 #include "tls/heap.h"
 
@@ -56,6 +57,8 @@ static ALWAYS_INLINE void enter(int sig, siginfo_t *info, void *context, unsigne
 {
 	action *handler = load_rlx(&x_handlers[entry]);
 	struct heap *h = tls_heap;
+	if (unlikely(sig == SIGSEGV) && context == __builtin_dwarf_cfa() && faults_explain(context))
+		return;
 	if (likely(h == &heap_away ||
 		    !may_be_ours(context, __builtin_dwarf_cfa(), __builtin_return_address(0)))) {
 		handler(sig, info, context);
@@ -85,6 +88,8 @@ static action *wrap(action *handler)
 {
 	uintptr_t value = (uintptr_t)handler;
 	if (value <= (uintptr_t)SIG_HOLD || value == (uintptr_t)SIG_ERR) /* SIG_DFL, SIG_IGN */
+		return handler;
+	if (handler == faults_handle)
 		return handler;
 	for (unsigned i = 0; i < ENTRIES; i++) {
 		action *found = load_rlx(&x_handlers[i]);
@@ -131,13 +136,15 @@ EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old
 	struct sigaction copy;
 	if (unlikely(!next_sigaction))
 		find_all();
-	if (act) {
+	if (act && !faults_replace(sig, act, &copy)) {
 		copy = *act;
 		copy.sa_sigaction = wrap(act->sa_sigaction);
 	}
 	int r = next_sigaction(sig, act ? &copy : NULL, old);
-	if (r == 0 && old)
+	if (r == 0 && old) {
+		faults_hide(old);
 		old->sa_sigaction = unwrap(old->sa_sigaction);
+	}
 	return r;
 }
 
@@ -150,10 +157,15 @@ static action *as_action(sighandler_t handler)
 /* These return the handler before; they differ in the flags that they set. */
 static sighandler_t pass_on(signal_call *const *next, int sig, sighandler_t handler)
 {
+	struct sigaction act = {.sa_handler = handler}, shown;
 	if (unlikely(!*next))
 		find_all();
+	if (faults_replace(sig, &act, &shown))
+		return sigaction(sig, &act, &shown) == 0 ? shown.sa_handler : SIG_ERR;
 	handler = (sighandler_t)(void (*)(void))wrap(as_action(handler));
-	return (sighandler_t)(void (*)(void))unwrap(as_action((*next)(sig, handler)));
+	shown.sa_handler = (*next)(sig, handler);
+	faults_hide(&shown);
+	return (sighandler_t)(void (*)(void))unwrap(shown.sa_sigaction);
 }
 
 EXPORT sighandler_t signal(int sig, sighandler_t handler)

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/os.h"
 #include "policy/limit.h"
+#include "segments/guard.h"
 #include "segments/map.h"
 #include "segments/trim.h"
 #include "tls/heap.h"
@@ -171,8 +172,12 @@ void stats_fill(struct hak_stats *s)
 		add_node(s, i, &w);
 	}
 	uint64_t queued_blocks = add_heaps(s);
-	s->live += s->whale_bytes - s->queued;
-	s->live_blocks += s->whales - queued_blocks;
+	struct guard_counts guards = guard_count();
+	s->live += s->whale_bytes - s->queued + guards.live_bytes;
+	s->live_blocks += s->whales - queued_blocks + guards.live;
+	s->guarded = guards.live;
+	s->guarded_ever = guards.ever;
+	s->guard_missed = guards.missed;
 	s->metadata = load_rlx(&os_counters.x_metadata);
 	s->map_calls = load_rlx(&os_counters.x_map_calls);
 	s->faults = os_faults();
@@ -229,7 +234,10 @@ void text_append(char *text, size_t bytes, size_t *used, const char *format, ...
 	X(huge_regions) \
 	X(demotions) \
 	X(limit_soft) \
-	X(limit_hard)
+	X(limit_hard) \
+	X(guarded) \
+	X(guarded_ever) \
+	X(guard_missed)
 /* clang-format on */
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
@@ -314,6 +322,8 @@ void stats_print(int fd)
 	LINE("full or left pages let go", "%10lu, %lu taken over", s.pages_released, s.pages_taken);
 	LINE("blocks sent to other threads", "%10lu in %lu batches", s.remote_blocks,
 		s.remote_batches);
+	LINE("guarded blocks", "%10lu of %lu ever, %lu missed", s.guarded, s.guarded_ever,
+		s.guard_missed);
 	LINE("mmap, munmap, mremap, mprotect", "%10lu calls", s.map_calls);
 	write_all(fd, text, min_size(used, sizeof text - 1));
 }

@@ -21,6 +21,9 @@ enum policy_mode { POLICY_OFF, POLICY_LEARN, POLICY_FROZEN, POLICY_FIXED };
 		12 * MIB, 16 * MIB, 32 * MIB
 #define POLICY_ARMS 12
 
+/* The secure library guards some allocations unless it is told not to. */
+#define GUARD_SAMPLE_DEFAULT (HAK_SECURE ? 5000 : 0)
+
 struct options {
 #define OPTION(name, kind, value, least, most, when, text) _Atomic(size_t) x_##name; /* any */
 #include "base/options.def"

@@ -151,6 +151,13 @@ bool os_commit(void *start, size_t bytes)
 	return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
+bool os_uncommit(void *start, size_t bytes)
+{
+	count_map_call();
+	bool purged = os_purge(start, bytes);
+	return mprotect(start, bytes, PROT_NONE) == 0 && purged;
+}
+
 /* ThreadSanitizer does not see madvise: show it what the kernel does, a write to every page. */
 static void show_purge(char *start, size_t bytes)
 {
@@ -242,6 +249,13 @@ bool os_replace_file(const char *path, const char *temporary, const char *text, 
 	unlink(temporary);
 	errno = failed;
 	return false;
+}
+
+void os_default_action(int signal)
+{
+	/* As the kernel has it: handler, flags, restorer, mask. */
+	const uint64_t action[4] = {0};
+	syscall(SYS_rt_sigaction, signal, action, NULL, sizeof action[3]);
 }
 
 uint64_t os_random(void)

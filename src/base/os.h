@@ -37,6 +37,9 @@ bool os_unmap(void *start, size_t bytes);
 /* Makes part of a reservation readable and writable. */
 bool os_commit(void *start, size_t bytes);
 
+/* Gives the pages of such a part back, and its access. After a failure one of them may be left. */
+bool os_uncommit(void *start, size_t bytes);
+
 /*
  * Gives pages back to the kernel, at once or (option purge_lazily) when it wants
  * them. They read as zero afterwards, unless os_purged_lazily: then some that were
@@ -88,6 +91,9 @@ bool os_is_mapped(const void *p);
 
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
+
+/* What the kernel does by itself is done for a signal from here on, whoever stands before sigaction. */
+void os_default_action(int signal);
 
 /* A random number: the kernel's, or, where it refuses, one that is hard to guess. */
 uint64_t os_random(void);

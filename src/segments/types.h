@@ -130,6 +130,11 @@
  *       [T] model share, stress_protocol_share, test_meta_plants
  *  [Y5] x_busy of policy/file.c: one thread saves at a time; acquire and release:
  *       policy_file_save. [T] none: who comes second writes nothing
+ *  [Q1] x_states of guarded blocks (segments/guard.h). A free publishes that the page is
+ *       inaccessible and what the slot says; release: guard_free; acquire: claim.
+ *       [T] stress_guard
+ *  [Q2] x_guard_pool: publishes the pool; release and acquire: make_pool; acquire: its
+ *       readers. [T] stress_guard
  *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;
  *       acquire: its readers. [T] model begin
  */

@@ -9,10 +9,12 @@
 #include "policy/limit.h"
 #include "numa/place.h"
 #include "segments/blame.h"
+#include "segments/guard.h"
 #include "segments/span.h"
 #include "segments/whale.h"
 #include "tls/foreign.h"
 #include "tls/helper.h"
+#include "tls/sample.h"
 #include "tls/thread.h"
 #include "tls/verify.h"
 
@@ -79,21 +81,50 @@ static NOINLINE void *alloc_entered(size_t size, size_t align, bool *zero, void 
 	return block;
 }
 
-void *alloc_small_slow(size_t size)
+static NOINLINE void *alloc_small_entered(size_t size)
 {
 	bool zero;
 	return alloc_entered(size, BLOCK_ALIGN, &zero, NULL); /* small blocks have no site */
 }
 
-void *alloc_large(size_t size, void *caller)
+/* A call that was counted, and goes on where the fast path would have found its block. */
+static ALWAYS_INLINE void *alloc_counted(size_t size)
+{
+	struct heap *h = heap_look();
+	struct block *block = page_pop(h->current[class_of(size)]);
+	heap_done(h);
+	return likely(block) ? block : alloc_small_entered(size);
+}
+
+static NOINLINE void *alloc_due(size_t size)
+{
+	void *block = sample_block(size, BLOCK_ALIGN);
+	return block ? block : alloc_counted(size);
+}
+
+/* No frame, no call: with sampling this is the path of most calls. */
+void *alloc_small_slow(size_t size)
+{
+	if (likely(!sample_counts(size)))
+		return alloc_small_entered(size);
+	return likely(sample_passes()) ? alloc_counted(size) : alloc_due(size);
+}
+
+static NOINLINE void *alloc_large_slow(size_t size, void *caller)
 {
 	bool zero;
+	return size <= GUARD_BYTES_MAX ? alloc_small_slow(size)
+				       : alloc_entered(size, BLOCK_ALIGN, &zero, caller);
+}
+
+void *alloc_large(size_t size, void *caller)
+{
 	if (unlikely(size > MID_MAX))
-		return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
+		return alloc_large_slow(size, caller);
 	struct heap *h = heap_look();
 	size_t c = class_of_large(size);
 	if (c < SMALL_CLASSES) {
-		struct block *block = page_pop(h->current[c]);
+		struct block *block = page_pop(h->front[c]);
 		if (likely(block)) {
 			heap_done(h);
 			return block;
@@ -109,13 +140,16 @@ void *alloc_large(size_t size, void *caller)
 		}
 	}
 	heap_done(h);
-	return alloc_entered(size, BLOCK_ALIGN, &zero, caller);
+	return alloc_large_slow(size, caller);
 }
 
 void *alloc_aligned(size_t size, size_t align, bool clear)
 {
 	bool zero = false;
-	void *block = alloc_entered(
+	void *block = sample_wants(size, align) ? sample_block(size, align) : NULL;
+	if (block)
+		return block;
+	block = alloc_entered(
 		size, max_size(align, BLOCK_ALIGN), &zero, __builtin_return_address(0));
 	if (clear && block && !zero)
 		memset(block, 0, block_bytes(block));
@@ -125,9 +159,14 @@ void *alloc_aligned(size_t size, size_t align, bool clear)
 void *alloc_zeroed(size_t size)
 {
 	bool zero = false;
-	void *block = size <= DIRECT_MAX ? block_alloc(size)
-					 : alloc_entered(size, BLOCK_ALIGN, &zero,
-						   __builtin_return_address(0));
+	void *block = NULL;
+	if (unlikely(size > DIRECT_MAX && sample_wants(size, BLOCK_ALIGN)))
+		block = sample_block(size, BLOCK_ALIGN);
+	if (unlikely(block))
+		return block;
+	block = size <= DIRECT_MAX
+			? block_alloc(size)
+			: alloc_entered(size, BLOCK_ALIGN, &zero, __builtin_return_address(0));
 	return block && !zero ? memset(block, 0, size) : block;
 }
 
@@ -163,6 +202,10 @@ void free_slow(void *p)
 	struct region *r = map_region(p);
 	if (!p)
 		return;
+	if (unlikely(guard_has(p))) {
+		guard_free(p);
+		return;
+	}
 	if (unlikely(!r)) {
 		foreign_free(p);
 		return;
@@ -212,6 +255,8 @@ size_t block_bytes_for(const void *p, const char *call)
 {
 	if (!p)
 		return 0;
+	if (unlikely(guard_has(p)))
+		return guard_bytes(p, call);
 	struct page *page = page_of_used(p, call);
 	return likely(page) ? load_rlx(&page->x_bytes) : foreign_bytes(p, call);
 }
@@ -229,7 +274,14 @@ static bool stays(size_t old, size_t size)
 
 void block_check_size(const void *p, size_t size, size_t align, bool resized)
 {
-	struct page *page = p ? page_of_used(p, "free with a size") : NULL;
+	const char *call = "free with a size";
+	if (unlikely(guard_has(p))) {
+		size_t asked = guard_bytes(p, call);
+		CHECK(size == asked, "free(%p) with a size of %zu: %zu bytes were asked for", p,
+			size, asked);
+		return;
+	}
+	struct page *page = p ? page_of_used(p, call) : NULL;
 	if (!page)
 		return;
 	size_t bytes = load_rlx(&page->x_bytes);
@@ -269,10 +321,11 @@ void *block_resize(void *block, size_t size)
 		block_free(block);
 		return NULL;
 	}
-	if (unlikely(!foreign_is_ours(block)))
+	bool guarded = guard_has(block);
+	if (unlikely(!guarded && !foreign_is_ours(block)))
 		return foreign_resize(block, size);
 	size_t old = block_bytes_for(block, "realloc");
-	if (stays(old, size))
+	if (likely(!guarded) && stays(old, size))
 		return block;
 	if (old > MID_MAX) {
 		int saved = errno;

@@ -16,6 +16,7 @@
 #include "segments/purge.h"
 #include "segments/span.h"
 #include "segments/trim.h"
+#include "tls/sample.h"
 #include "tls/thread.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ struct page page_none = {.free = &list_end};
 	{                                                                                          \
 		.direct = {[0 ... DIRECT_ENTRIES - 1] = &page_none},                               \
 		.current = {[0 ... SMALL_CLASSES - 1] = &page_none},                               \
+		.front = {[0 ... SMALL_CLASSES - 1] = &page_none},                                 \
 	}
 struct heap heap_none = NOTHING, heap_away = NOTHING;
 
@@ -84,8 +86,11 @@ void heap_let_go(struct heap *h, struct page *page)
 
 static void set_current(struct heap *h, unsigned c, struct page *page)
 {
-	h->current[c] = page;
 	size_t bytes = class_bytes(c);
+	h->current[c] = page;
+	if (unlikely(sample_counts(bytes)))
+		page = &page_none;
+	h->front[c] = page;
 	if (bytes > DIRECT_MAX)
 		return;
 	size_t from = c ? class_bytes(c - 1) / BLOCK_ALIGN + 1 : 0;

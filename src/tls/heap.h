@@ -30,8 +30,9 @@ enum heap_state {
 };
 
 struct heap {
-	struct page *direct[DIRECT_ENTRIES]; /* own: by size / 16, copies of current[] */
+	struct page *direct[DIRECT_ENTRIES]; /* own: by size / 16, copies of front[] */
 	struct page *current[SMALL_CLASSES]; /* own: pinned page of each class, or page_none */
+	struct page *front[SMALL_CLASSES];   /* own: the same as fast paths see it, see sample.h */
 	struct page *mid[MID_CLASSES];       /* own: stacks of cached mid blocks */
 	size_t mid_room;                     /* own: bytes they may still hold; 0 in heap_none */
 	bool mid_full; /* own: they overflowed since one was last taken from the node */

@@ -60,6 +60,7 @@ static struct heap *make(unsigned node, bool first_class)
 	struct heap *h = &chunk[index % HEAPS_PER_CHUNK];
 	memcpy(h->direct, heap_none.direct, sizeof h->direct);
 	memcpy(h->current, heap_none.current, sizeof h->current);
+	memcpy(h->front, heap_none.front, sizeof h->front);
 	h->mid_room = load_rlx(&options.x_heap_cache_bytes);
 	h->index = index;
 	h->node = h->place = (uint8_t)node;

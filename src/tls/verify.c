@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/options.h"
+#include "segments/guard.h"
 #include "segments/map.h"
 #include "segments/page.h"
 #include "segments/verify.h"
@@ -26,8 +27,9 @@ static void verify_current(struct heap *h, unsigned c, struct found *f)
 {
 	struct page *page = h->current[c];
 	size_t from = c ? class_bytes(c - 1) / BLOCK_ALIGN + 1 : 0;
+	REQUIRE(h->front[c] == page || h->front[c] == &page_none, h);
 	for (size_t i = from; i <= class_bytes(c) / BLOCK_ALIGN && i < DIRECT_ENTRIES; i++)
-		REQUIRE(h->direct[i] == page, h);
+		REQUIRE(h->direct[i] == h->front[c], h);
 	if (page == &page_none)
 		return;
 	REQUIRE(page_owner(page) == (uintptr_t)h && page->size_class == c, h);
@@ -145,6 +147,7 @@ static void verify_heaps(struct found *f)
 size_t verify_all(void)
 {
 	struct verified v = verify_regions();
+	guard_verify();
 	struct found f = {.sent = load_rlx(&orphans.x_blocks)};
 	/* In a forked child the heaps of other threads are as they were in the middle of a call. */
 	if (verify_cut_off()) {
