@@ -1,6 +1,6 @@
 #!/bin/bash
 # fuzz/corpus.sh TARGET PROGRAM SECONDS: makes fuzz/corpus/TARGET anew: fuzzes for a while from what is
-# there and from random inputs, then keeps a small set of inputs that covers (nearly) all that was reached.
+# there and from random inputs, then keeps a small set of inputs that covers (nearly) all that was reached, and those made by hand.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 target=$1 program=$2 seconds=$3
@@ -18,10 +18,12 @@ done
 	tail -n 40 "$work/log"
 	exit 1
 }
+# Those made by hand have a name, stay, and need not be covered again.
+find "fuzz/corpus/$target" -type f -not -regex '.*/[0-9a-f]*' -exec cp -t "$work/kept" {} +
 "$program" -set_cover_merge=1 -use_counters=0 -max_len="$bytes_most" "$work/kept" "$work/found" \
 	"fuzz/corpus/$target" >"$work/log" 2>&1
-rm -f "fuzz/corpus/$target"/*
-mapfile -t covering < <(find "$work/kept" -type f -size +0 | sort)
+find "fuzz/corpus/$target" -type f -regex '.*/[0-9a-f]*' -delete
+mapfile -t covering < <(find "$work/kept" -type f -size +0 -regex '.*/[0-9a-f]*' | sort)
 kept=("${covering[@]:0:files_most}")
 for file in "${kept[@]}"; do
 	name=$(sha1sum <"$file")

@@ -18,7 +18,7 @@ FUZZ_CALLS := $(filter api threads,$(FUZZ_TARGETS))
 FUZZ_BINS := $(FUZZ_TARGETS:%=$(B)/fuzz/fuzz_%)
 FUZZ_LIBC := $(FUZZ_CALLS:%=$(T)/fuzz/fuzz_%)
 
-FUZZ_SHARED := shadow script control
+FUZZ_SHARED := shadow script control broken
 FUZZ_MAIN := $(if $(filter fuzz%,$(BUILD)),,replay)
 FUZZ_LINK := $(if $(filter fuzz%,$(BUILD)),-fsanitize=fuzzer)
 
@@ -29,18 +29,20 @@ $(B)/fuzz/%.o: fuzz/%.c
 	$(if $(V),,@echo "  FUZZ  $@")
 	$(Q)$(CC) $(CFLAGS) $(T_FLAGS) -DTEST_FORM_HAK=1 -MMD -MP -c -o $@ $<
 
-# The model itself need not be watched, and is quicker then.
-ifneq ($(filter fuzz%,$(BUILD)),)
-$(B)/fuzz/shadow.o: CFLAGS := $(filter-out -fsanitize=%,$(CFLAGS)) -O2
-endif
-
-# What reads files is tested from inside: it takes the archive's objects.
+# What reads text is tested from inside: it takes the archive's objects, and stands in for files.
 FUZZ_INSIDE := $(patsubst %,$(B)/fuzz/fuzz_%,$(filter-out $(FUZZ_CALLS),$(FUZZ_TARGETS)))
 $(FUZZ_INSIDE:%=%.o): CFLAGS += -Isrc
-$(FUZZ_INSIDE): $(AOBJ)
-$(FUZZ_CALLS:%=$(B)/fuzz/fuzz_%): $(FUZZ_SHARED:%=$(B)/fuzz/%.o) $(LIB_A)
+$(FUZZ_INSIDE): FUZZ_LINK += $(patsubst %,-Wl$(comma)--wrap=%,os_read_file os_replace_file write)
+$(B)/fuzz/fuzz_policy_file: FUZZ_LINK += -Wl,--wrap=share_sum
+$(FUZZ_INSIDE): $(B)/fuzz/inside.o $(B)/fuzz/broken.o $(AOBJ)
+$(FUZZ_CALLS:%=$(B)/fuzz/fuzz_%): $(FUZZ_SHARED:%=$(B)/fuzz/%.o) $(B)/tests/test.o $(B)/tests/api.o $(LIB_A)
 
-$(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/%.o $(B)/tests/test.o $(B)/tests/api.o $(FUZZ_MAIN:%=$(B)/fuzz/%.o)
+# The models themselves need not be watched, and are quicker then.
+ifneq ($(filter fuzz%,$(BUILD)),)
+$(B)/fuzz/shadow.o $(B)/fuzz/inside.o $(FUZZ_INSIDE:%=%.o): CFLAGS := $(filter-out -fsanitize=%,$(CFLAGS)) -O2
+endif
+
+$(FUZZ_BINS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_MAIN:%=$(B)/fuzz/%.o)
 	$(if $(V),,@echo "  FUZZ  $@")
 	$(Q)$(CC) $(LDFLAGS) $(FUZZ_LINK) -o $@ $^ $(LDLIBS) -ldl
 

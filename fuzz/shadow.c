@@ -5,7 +5,6 @@
 
 #include "api.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,23 +18,6 @@ enum {
 	BIG_BYTES = 256 << 10,
 	ZERO_BYTES = 256 << 10, /* up to here every byte is checked to be zero */
 };
-
-void broken(const char *format, ...)
-{
-	char line[300];
-	va_list args;
-	int n = snprintf(line, sizeof line, "fuzz: ");
-
-	va_start(args, format);
-	n += vsnprintf(line + n, sizeof line - (size_t)n, format, args);
-	va_end(args);
-	if (n > (int)sizeof line - 2)
-		n = (int)sizeof line - 2;
-	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
-		_exit(2);
-	abort();
-}
 
 static uint64_t pattern_word(uint64_t tag, size_t offset)
 {

@@ -6,6 +6,7 @@
 #ifndef FUZZ_SHADOW_H
 #define FUZZ_SHADOW_H
 
+#include "broken.h"
 #include "test.h"
 
 #include <stdbool.h>
@@ -22,9 +23,6 @@ struct shadow {
 	uint64_t tag;  /* of the pattern */
 	unsigned heap; /* 0: the default heap */
 };
-
-/* Ends the process. */
-void broken(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /*
  * Makes *b the block just allocated: checks its address, its length and, where

@@ -130,6 +130,24 @@ static void check_long(void)
 	CHECK(child_lines(&child) == 2, "a long name: %s", child.text);
 }
 
+/* What is said of a path is all of it, and "none" is none. */
+static void check_path(void)
+{
+	static const char path[] = "/nonexistent/a/path/that/is/longer/than/any/name/of/an/option";
+	char variable[128], wanted[128];
+	struct child child;
+
+	snprintf(variable, sizeof variable, "HAKMEM_POLICY_FILE=%s", path);
+	snprintf(wanted, sizeof wanted, "option policy_file = %s\n", path);
+	start(&child, variable, "HAKMEM_VERBOSE=1");
+	CHECK(strstr(child.text, wanted), "%s: %s", variable, child.text);
+	start(&child, "HAKMEM_POLICY_FILE=none", "HAKMEM_VERBOSE=1");
+	CHECK(strstr(child.text, "option policy_file = none\n") &&
+			!strstr(child.text, "HAKMEM_POLICY_FILE"),
+		"%s", child.text);
+	CHECK(hak_option_get("policy_file", wanted, sizeof wanted) == 4, "%s", wanted);
+}
+
 int main(int argc, char **argv)
 {
 	char initial[64];
@@ -145,6 +163,7 @@ int main(int argc, char **argv)
 	}
 	check_environment(initial);
 	check_long();
+	check_path();
 	check_calls();
 	return 0;
 }

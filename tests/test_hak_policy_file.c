@@ -169,6 +169,8 @@ static void check_damaged(void)
 	memcpy(bad, text, length);
 	bad[length] = '\n';
 	check_bad("one line more", bad, length + 1);
+	bad[length] = '\0';
+	check_bad("something behind a zero byte", bad, length + 1);
 	check_bad("another file", "root:x:0:0:root:/root:/bin/bash\n", 32);
 	memset(bad, 'a', sizeof bad);
 	check_bad("too long", bad, sizeof bad - 1);

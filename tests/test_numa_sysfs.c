@@ -235,6 +235,45 @@ static void test_missing(void **state)
 	assert_int_equal(now.cpu_node[CPUS_MAX - 1], 0);
 }
 
+/* A number is one, however long; no node is nearer than one is to itself, or has another's processor. */
+static void test_odd_numbers(void **state)
+{
+	(void)state;
+	head("0-1,10000000001\n", "0-1\n");
+	node(0, "0-1,2,2\n", "9 10000000020\n");
+	node(1, "2,3\n", "5 10\n");
+	read_now(NULL, NULL, 0);
+	assert_int_equal(now.count, 2);
+	assert_int_equal(now.distance[0][0], DISTANCE_LOCAL);
+	assert_int_equal(now.distance[0][1], DISTANCE_FAR);
+	assert_int_equal(now.distance[1][0], 20);
+	assert_int_equal(now.cpu_node[2], 0);
+	assert_int_equal(now.cpu_node[3], 1);
+	node(1, "2\n", "20 10\n");
+	read_now(NULL, NULL, 0);
+	assert_int_equal(now.flags[1], NODE_MEMORY | NODE_ALLOWED);
+}
+
+/* A node that went is nobody's neighbour. */
+static void test_gone_is_far(void **state)
+{
+	enum { MANY = 64 };
+	char distances[MANY * 3 + 2] = "";
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++)
+		strcat(distances, i ? "30 " : "40 ");
+	head("0-63\n", "0-63\n");
+	read_now(NULL, NULL, 0);
+	then = now;
+	head("1-64\n", "1-64\n");
+	node(64, "7\n", distances);
+	read_now(&then, NULL, 1);
+	assert_int_equal(now.count, NODES_REAL_MAX);
+	assert_int_equal(now.distance[1][0], DISTANCE_FAR);
+	assert_int_equal(now.os[now.cpu_node[7]], 2);
+}
+
 static void test_one(void **state)
 {
 	(void)state;
@@ -257,6 +296,8 @@ int main(void)
 		TEST(test_goes_and_comes),
 		TEST(test_more_than_numbers),
 		TEST(test_missing),
+		TEST(test_odd_numbers),
+		TEST(test_gone_is_far),
 		TEST(test_one),
 	};
 

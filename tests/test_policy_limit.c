@@ -97,6 +97,15 @@ static void least_of_all(void **state)
 	assert_int_equal(read_limits(), less_share(1 << 30));
 }
 
+/* Not the same as no limit. */
+static void limit_of_zero(void **state)
+{
+	(void)state;
+	clear();
+	put("a/memory.high", "0\n");
+	assert_int_equal(read_limits(), 1);
+}
+
 static void old_hierarchies(void **state)
 {
 	(void)state;
@@ -133,6 +142,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(least_of_all),
+		cmocka_unit_test(limit_of_zero),
 		cmocka_unit_test(old_hierarchies),
 		cmocka_unit_test(odd_files),
 	};

@@ -99,10 +99,12 @@ static bool parse_numa(const char *text, size_t *value)
 	return false;
 }
 
+static const char no_path[] = "none";
+
 /* The value is the path's length. */
 static bool parse_path(const char *text, size_t *value)
 {
-	*value = strlen(text);
+	*value = strcmp(text, no_path) ? strlen(text) : 0;
 	return *value < sizeof options_policy_file;
 }
 
@@ -201,8 +203,10 @@ static bool parse(const struct option *o, const char *text, size_t *value)
 static void take(const struct option *o, const char *text, size_t value)
 {
 	store_rlx(o->x_value, value);
-	if (o->kind == PATH)
-		memcpy(options_policy_file, text, value + 1);
+	if (o->kind == PATH) {
+		memcpy(options_policy_file, text, value);
+		options_policy_file[value] = '\0';
+	}
 }
 
 static void parse_one(const char *name, size_t length, const char *value)
@@ -238,7 +242,7 @@ void options_parse(char **environment)
 	if (!load_rlx(&options.x_verbose))
 		return;
 	for (size_t i = 0; i < OPTIONS; i++) {
-		char text[NAME_BYTES];
+		char text[OPTION_PATH_BYTES];
 		option_get(table[i].name, text, sizeof text);
 		report("option %s = %s", table[i].name, text);
 	}
@@ -271,7 +275,7 @@ int option_get(const char *name, char *text, size_t bytes)
 	if (o->kind == LIMIT)
 		return print_limit(value, text, bytes);
 	if (o->kind == PATH)
-		return snprintf(text, bytes, "%s", value ? options_policy_file : "none");
+		return snprintf(text, bytes, "%s", value ? options_policy_file : no_path);
 	if (o->kind == POLICY)
 		return print_policy(value, text, bytes);
 	if (o->kind == NODES && value == 0)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -115,7 +116,7 @@ bool os_read_file(const char *path, char *text, size_t bytes)
 			used += (size_t)n;
 	}
 	syscall(SYS_close, fd);
-	if (n != 0 || used >= bytes)
+	if (n != 0 || used >= bytes || memchr(text, 0, used))
 		return false;
 	text[used] = '\0';
 	return true;

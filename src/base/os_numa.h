@@ -77,7 +77,10 @@ unsigned os_cpu(void);
 /* The same with the processor's node, as the kernel numbers it. */
 unsigned os_cpu_node(unsigned *node);
 
-/* Reads a short file whole and ends it with 0; false if it cannot be or is too long. */
+/*
+ * Reads a short file whole and ends it with 0; false if it cannot be, is too long, or has
+ * a 0 in it, behind which nobody would look.
+ */
 bool os_read_file(const char *path, char *text, size_t bytes);
 
 #endif

@@ -12,13 +12,14 @@
 #define TEXT_BYTES 16384
 #define PATH_BYTES 256
 #define DISTANCE_DEFAULT 20
+#define NUMBER_MOST 1000000 /* larger ones are taken for this */
 
 static const char *parse_number(const char *text, unsigned *value)
 {
-	unsigned long n = 0;
+	size_t n = 0;
 	const char *at = text;
-	for (; *at >= '0' && *at <= '9' && n < 1000000; at++)
-		n = n * 10 + (unsigned long)(*at - '0');
+	for (; *at >= '0' && *at <= '9'; at++)
+		n = min_size(n * 10 + (size_t)(*at - '0'), NUMBER_MOST);
 	*value = (unsigned)n;
 	return at > text ? at : NULL;
 }
@@ -81,6 +82,8 @@ static void set_cpus(struct topology *t, const char *text, unsigned number)
 	unsigned from, to;
 	while ((text = parse_range(text, &from, &to)))
 		for (; from <= to && from < CPUS_MAX; from++) {
+			if (t->cpu_node[from] != NODE_NONE)
+				continue;
 			t->cpu_node[from] = (uint8_t)number;
 			t->flags[number] |= NODE_CPUS;
 		}
@@ -97,7 +100,8 @@ static void set_distances(
 		while (*text == ' ')
 			text++;
 		text = parse_number(text, &d);
-		if (text && t->number[os] != NODE_NONE && t->os[t->number[os]] == os)
+		if (text && d >= DISTANCE_LOCAL && t->number[os] != NODE_NONE &&
+			t->os[t->number[os]] == os)
 			row[t->number[os]] = (uint8_t)min_size(d, DISTANCE_FAR);
 	}
 }
@@ -116,7 +120,10 @@ static void read_node(struct topology *t, const char *root, const struct os_node
 {
 	char name[32];
 	uint8_t row[NODES_REAL_MAX];
-	memset(row, DISTANCE_DEFAULT, sizeof row);
+	memset(row, DISTANCE_FAR, sizeof row);
+	for (unsigned n = 0; n < t->count; n++)
+		if (os_nodes_has(online, t->os[n]))
+			row[n] = DISTANCE_DEFAULT;
 	snprintf(name, sizeof name, "node%u/distance", os);
 	if (read_text(root, name, text))
 		set_distances(t, text, online, row);

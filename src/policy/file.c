@@ -103,6 +103,7 @@ void policy_file_load(void)
 	char text[TEXT_BYTES];
 	struct share s;
 	int saved = errno;
+	writable = false;
 	if (!load_rlx(&options.x_policy_file))
 		return;
 	if (!make_absolute())
@@ -120,7 +121,7 @@ void policy_file_load(void)
 	} else {
 		report("HAKMEM_POLICY_FILE: %.300s cannot be read (%s): it is ignored and left as "
 		       "it is",
-			options_policy_file, errno ? strerrordesc_np(errno) : "too long");
+			options_policy_file, errno ? strerrordesc_np(errno) : "too long or no text");
 	}
 	errno = saved;
 }

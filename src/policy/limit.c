@@ -82,7 +82,7 @@ static bool read_group(const char *mount, const char *process_file, size_t *byte
 		*slash = '\0';
 	}
 	if (least != SIZE_MAX)
-		*bytes = least - least / GROUP_SHARE;
+		*bytes = max_size(least - least / GROUP_SHARE, 1); /* 0 is a limit too */
 	return true;
 }
 
