@@ -29,8 +29,8 @@
 #define RANGES_MAX 128
 #define RUNS_MAX (GRANULE_SLICES / 2)
 
-/* The bound in bytes is so much wider while there is a helper thread. */
-#define HELPED_TIMES 4
+/* The bound in bytes is so much wider while there is a helper thread, or use swings. */
+#define WIDE_TIMES 4
 
 /* Huge pages are split where they would keep this share more than the bound. */
 #define SPLIT_SHARE 4
@@ -307,13 +307,15 @@ static size_t purge_due(struct node *n)
 /*
  * The option's bytes, and a share of what the node has in use. While the helper
  * runs, age decides, and bytes are only the last resort: a program that frees
- * and takes a lot all the time must not pay for page faults.
+ * and takes a lot all the time must not pay for page faults. Without the helper
+ * nothing has an age: a program is known to be of that kind when it takes as much
+ * memory anew as a trim has purged.
  */
 static size_t pool_bound(const struct node *n)
 {
 	uint32_t state = load_rlx(&clock_now.x_state);
-	bool helped = state == CLOCK_ASLEEP || state == CLOCK_TICKING;
-	size_t bytes = load_rlx(&options.x_purge_bytes) * (helped ? HELPED_TIMES : 1);
+	bool wide = state == CLOCK_ASLEEP || state == CLOCK_TICKING || load_rlx(&n->x_swings);
+	size_t bytes = load_rlx(&options.x_purge_bytes) * (wide ? WIDE_TIMES : 1);
 	return bytes + pool_in_use(n) / 100 * load_rlx(&options.x_purge_percent) +
 	       load_rlx(&n->x_purge_floor);
 }
@@ -328,9 +330,20 @@ static void trim(unsigned node, size_t dirty, size_t bound)
 	size_t batch = load_rlx(&options.x_batch_bytes);
 	size_t taken = pool_purge(node, max_size(dirty - bound, batch), SPLIT_NEVER);
 	size_t left = dirty - min_size(taken, dirty);
+	store_rlx(&nodes[node].x_trim_purged, taken);
+	store_rlx(&nodes[node].x_trim_fresh, load_rlx(&nodes[node].x_fresh));
 	if (left > bound + bound / SPLIT_SHARE)
 		left -= min_size(pool_purge(node, left - bound, SPLIT_IDLE), left);
 	store_rlx(&nodes[node].x_trim_again, left > bound ? left + TRIM_BATCHES * batch : 0);
+}
+
+/* Looks, before the next trim, at what became of the last one. */
+static size_t bound_again(struct node *n)
+{
+	uint64_t purged = load_rlx(&n->x_trim_purged);
+	uint64_t fresh = load_rlx(&n->x_fresh) - load_rlx(&n->x_trim_fresh);
+	store_rlx(&n->x_swings, purged && fresh >= purged);
+	return pool_bound(n);
 }
 
 void pool_trim(unsigned node)
@@ -352,6 +365,8 @@ void pool_trim(unsigned node)
 		return;
 	}
 	if (dirty <= load_rlx(&n->x_trim_again))
+		return;
+	if (keep && dirty <= (bound = bound_again(n)))
 		return;
 	int saved = errno;
 	trim(node, dirty, bound);

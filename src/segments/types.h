@@ -280,8 +280,11 @@ struct node {
 	_Atomic(uint32_t) x_untrimmed_kept; /* any: relaxed; the same for x_untrimmed */
 	_Atomic(uint64_t) x_trim_again;     /* any: relaxed; dirty bytes to try again at, or 0 */
 	_Atomic(uint64_t) x_purge_floor; /* any: relaxed; dirty bytes when a purge failed, or 0 */
-	_Atomic(uint64_t) x_committed;   /* any: relaxed; accessible bytes */
-	_Atomic(uint64_t) x_reserved;    /* any: relaxed; reserved bytes */
+	/* any: relaxed; of the last trim: what it purged, and x_fresh after it */
+	_Atomic(uint64_t) x_trim_purged, x_trim_fresh;
+	_Atomic(bool) x_swings;        /* any: relaxed; what trims purge is wanted back */
+	_Atomic(uint64_t) x_committed; /* any: relaxed; accessible bytes */
+	_Atomic(uint64_t) x_reserved;  /* any: relaxed; reserved bytes */
 	_Atomic(uint64_t) x_huge_regions, x_demotions;    /* any: relaxed; ever */
 	_Atomic(uint64_t) x_spans_claimed, x_spans_freed; /* any: relaxed */
 	/* any: relaxed; whales with own mappings, live */
