@@ -24,6 +24,9 @@ whales-claim src/segments/granule.c granules -@cas_weak_acq(&r->x_slices@cas_rlx
 ownerless-let-go src/segments/page.c pages -@OWNER_NOBODY, memory_order_seq_cst)@OWNER_NOBODY, memory_order_release)
 ownerless-take src/segments/page.c pages stress_protocol_pages@memory_order_seq_cst, memory_order_seq_cst);@memory_order_relaxed, memory_order_relaxed);
 ownerless-mark src/segments/page.c pages -@and_acq(&r->x_partial_words@and_rlx(&r->x_partial_words
+reap-leave src/segments/reap.c reap stress_reap@or_sc(&page->x_reaped, units)@or_rlx(&page->x_reaped, units)
+reap-owner src/segments/reap.c reap -@load_sc(&page->x_owner) == OWNER_NOBODY@load_rlx(&page->x_owner) == OWNER_NOBODY
+reap-tail src/segments/page.h reap -@cas_acq(&page->x_tail, &found, TAIL_HELD)@(store_rlx(&page->x_tail, TAIL_HELD), true)
 heaps-put src/tls/pool.c heaps stress_protocol_heaps@cas_weak_rel(stack@cas_rlx(stack
 thread-exit src/tls/pool.c leave -@xchg_sc(&h->x_state, HEAP_FREE)@xchg_acq_rel(&h->x_state, HEAP_FREE)
 lease src/tls/first_class.c leases -@memory_order_seq_cst, memory_order_seq_cst);@memory_order_seq_cst, memory_order_relaxed);

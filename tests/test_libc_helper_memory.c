@@ -43,6 +43,9 @@ static const struct way ways[] = {
 	{"middle blocks of an idle thread", 64 * KIB, MIB, 0, true, 2 * MIB},
 	{"small blocks of an idle thread", 96, 4000, 0, true, 6 * MIB},
 	{"small blocks of an idle thread, survivors", 96, 600, 400, true, 6 * MIB},
+	/* Half of its pages' room is in blocks that lie in its inbox, half was never used. */
+	{"pages of an idle thread", 4096, 50000, 0, true, 3 * MIB},
+	{"pages of an idle thread, survivors", 4096, 50000, 50, true, 3 * MIB},
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 

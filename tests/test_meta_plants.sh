@@ -21,7 +21,7 @@ stress() {
 		status=$?
 }
 
-for pair in PURGE_ORDER:slices PURGE_ORDER:granules PURGE_ORDER:purge TRIM_ORDER:trim \
+for pair in PURGE_ORDER:slices PURGE_ORDER:granules PURGE_ORDER:purge TRIM_ORDER:trim REAP_ORDER:reap \
 	POLICY_ORDER:share POLICY_GRACE:share; do
 	plant=${pair%:*} program=stress_${pair#*:}
 	[ -f "stress/$program.c" ] || program=stress_protocol_${pair#*:}

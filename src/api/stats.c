@@ -10,6 +10,7 @@
 #include "segments/guard.h"
 #include "segments/map.h"
 #include "segments/trim.h"
+#include "segments/units.h"
 #include "tls/heap.h"
 
 #include <stdarg.h>
@@ -30,13 +31,14 @@ struct walk {
 static void add_small(struct walk *w, struct page *page)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
-	uint32_t used = load_rlx(&page->x_used) - load_rlx(&page->x_pinned);
+	uint32_t reaped = units_blocks(page, load_rlx(&page->x_reaped)); /* free, not resident */
+	uint32_t used = load_rlx(&page->x_used) - load_rlx(&page->x_pinned) - reaped;
 	uint32_t carved = load_rlx(&page->x_carved);
 	struct usage *u = &w->class[class_of(bytes)];
 	u->pages++;
 	u->blocks += used;
 	u->bytes += used * bytes;
-	used += page_away_blocks(page); /* free, but not resident */
+	used += page_away_blocks(page) + reaped; /* the same */
 	if (carved > used)
 		u->free_bytes += (carved - used) * bytes;
 }

@@ -39,7 +39,7 @@
 
 /*
  * Mistakes for tests to find (make PLANT=PURGE_ORDER): memory is published, or
- * its page let go, before the kernel was told; a snapshot of what was learned is
+ * its page let go, or left to its owner, before the kernel was told; a snapshot of what was learned is
  * published by a relaxed exchange, or used again without a grace period.
  */
 #ifndef PLANT_PURGE_ORDER
@@ -50,6 +50,9 @@
 #endif
 #ifndef PLANT_POLICY_GRACE
 #define PLANT_POLICY_GRACE 0
+#endif
+#ifndef PLANT_REAP_ORDER
+#define PLANT_REAP_ORDER 0
 #endif
 #ifndef PLANT_TRIM_ORDER
 #define PLANT_TRIM_ORDER 0

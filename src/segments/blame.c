@@ -7,6 +7,7 @@
 #include "segments/freelist.h"
 #include "segments/map.h"
 #include "segments/trim.h"
+#include "segments/units.h"
 
 /* Where a page is, for every line about it. */
 #define PAGE_FORMAT "page of blocks of %zu bytes at %p"
@@ -44,6 +45,14 @@ static bool is_listed(const struct page *page, const void *p)
 	return b == p;
 }
 
+/* Was it free when its part of the page was given back? */
+static bool is_away(const struct page *page, size_t offset)
+{
+	uint32_t units = load_rlx(&page->x_away) | load_rlx(&page->x_reaped);
+	return units && block_is_away(load_rlx(&page->x_bytes), units,
+				class_index(page->size_class, offset));
+}
+
 void page_check_used(const struct page *page, const void *p, bool owned, const char *call)
 {
 	size_t offset = (size_t)((const char *)p - page->start);
@@ -55,7 +64,10 @@ void page_check_used(const struct page *page, const void *p, bool owned, const c
 	else if (unlikely(owned && ((const struct block *)p)->mark == mark_listed(page) &&
 			  is_listed(page, p)))
 		why = "double free: the block is free";
-	else if (unlikely(((const struct block *)p)->mark == mark_sent(page)))
+	else if (unlikely(owned && is_away(page, offset)))
+		why = "double free: the block is free";
+	else if (unlikely(((const struct block *)p)->mark == mark_sent(page) ||
+			  ((const struct block *)p)->mark == mark_held(page)))
 		why = "double free: the block is on its way to the thread that owns it";
 	if (unlikely(why))
 		blame_block(page, p, call, why);
@@ -94,7 +106,7 @@ void page_check_list(const struct page *page)
 		count, room, PAGE_VALUES(page));
 }
 
-struct page *block_check_sent(const struct block *block)
+static struct page *check_on_its_way(const struct block *block, uintptr_t way)
 {
 	struct region *r = map_region(block);
 	CHECK(r, "a freed block was written to on its way to its thread: its link is %p",
@@ -102,8 +114,18 @@ struct page *block_check_sent(const struct block *block)
 	struct page *page = block_page(block);
 	uintptr_t owner = load_rlx(&page->x_owner);
 	CHECK((owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX || owner & OWNER_KEPT) &&
-			block->mark == mark_sent(page),
+			block->mark == secure_mark(page) + way,
 		"free block %p was freed twice, or written to on its way to its thread",
 		(const void *)block);
 	return page;
+}
+
+struct page *block_check_sent(const struct block *block)
+{
+	return check_on_its_way(block, MARK_SENT);
+}
+
+struct page *block_check_held(const struct block *block)
+{
+	return check_on_its_way(block, MARK_HELD);
 }

@@ -36,4 +36,7 @@ void page_check_list(const struct page *page);
 /* The page of a block that was sent to a heap; it must be as it was sent. */
 struct page *block_check_sent(const struct block *block);
 
+/* The same of a block that a reaper has in hand. */
+struct page *block_check_held(const struct block *block);
+
 #endif

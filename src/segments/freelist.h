@@ -13,7 +13,12 @@
 /* Ends every free list. Its mark is no page's: taking it fails as for a broken list. */
 extern struct block list_end;
 
-/* The mark of a block that is on the page's list, and of one that is on its way there. */
+/* Added to a page's mark. */
+#define MARK_SENT 1
+#define MARK_HELD 2
+
+/* The mark of a block that is on the page's list, of one that is on its way there, and of one
+ * that a reaper has taken on its way. */
 static ALWAYS_INLINE uintptr_t mark_listed(const struct page *page)
 {
 	return secure_mark(page);
@@ -21,7 +26,12 @@ static ALWAYS_INLINE uintptr_t mark_listed(const struct page *page)
 
 static ALWAYS_INLINE uintptr_t mark_sent(const struct page *page)
 {
-	return secure_mark(page) + 1;
+	return secure_mark(page) + MARK_SENT;
+}
+
+static ALWAYS_INLINE uintptr_t mark_held(const struct page *page)
+{
+	return secure_mark(page) + MARK_HELD;
 }
 
 static ALWAYS_INLINE bool list_is_empty(const struct page *page)

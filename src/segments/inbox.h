@@ -9,13 +9,14 @@
 
 #include "segments/types.h"
 
-/* any: the caller owns the blocks first .. last, linked. */
-static inline void inbox_push(struct inbox *inbox, struct block *first, struct block *last)
+/* any: the caller owns the blocks first .. last, linked. True: there were no others. */
+static inline bool inbox_push(struct inbox *inbox, struct block *first, struct block *last)
 {
 	struct block *head = load_rlx(&inbox->x_list);
 	do
 		last->next = head;
-	while (!cas_weak_sc(&inbox->x_list, &head, first)); /* [F1] [F2] */
+	while (!cas_weak_sc(&inbox->x_list, &head, first)); /* [F1] [F2] [T1] */
+	return !head;
 }
 
 /* Everything in the inbox, newest first; the caller then owns it. */

@@ -14,11 +14,13 @@
 #define REGION_SHIFT 26
 #define HEAPS_PER_CHUNK 4
 #define DRAIN_BLOCKS_MAX 16
+#define REAP_SLOTS ((size_t)16)
 #else
 #define SLICE_SHIFT 16
 #define REGION_SHIFT 30
 #define HEAPS_PER_CHUNK 64
 #define DRAIN_BLOCKS_MAX 1024
+#define REAP_SLOTS ((size_t)256)
 #endif
 
 /* A slice is the unit of spans; 32 of them are a granule (segment). */

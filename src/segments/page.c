@@ -11,6 +11,7 @@
 #include "base/os.h"
 #include "policy/clock.h"
 #include "segments/map.h"
+#include "segments/reap.h"
 #include "segments/span.h"
 
 /* Blocks are linked up to the next multiple of this: where that may cost page faults, and
@@ -41,6 +42,8 @@ void page_init(struct page *page, unsigned size_class, uintptr_t owner, bool zer
 	page->zero = zero;
 	page->site = 0;
 	store_rlx(&page->x_away, 0);
+	store_rlx(&page->x_reaped, 0);
+	store_rlx(&page->x_tail, TAIL_OPEN);
 	store_rlx(&page->x_used, 0);
 	store_rlx(&page->x_pinned, 0);
 	store_rlx(&page->x_bytes, bytes);
@@ -109,7 +112,7 @@ void page_carve(struct page *page, bool populate)
 
 void page_free(struct page *page)
 {
-	ASSERT(load_rlx(&page->x_used) == 0 && !page->queued);
+	ASSERT(load_rlx(&page->x_used) == 0 && !page->queued && !load_rlx(&page->x_reaped));
 	page->free = &list_end;
 	set_carved(page, 0);
 	span_free(page);
@@ -150,14 +153,28 @@ static bool partial_clear(struct region *r, size_t index, unsigned c)
 	return true;
 }
 
+static void disown(struct page *page)
+{
+	atomic_store_explicit(
+		&page->x_owner, OWNER_NOBODY, memory_order_seq_cst); /* [P1] [P2] [V2] */
+}
+
 void page_let_go(struct page *page)
 {
 	struct region *r = page_region(page);
 	unsigned c = page->size_class;
-	bool partial = page_is_partial(page);
-	bool trimmed = page->trimmed;
+	uintptr_t owner = page_owner(page);
+	bool partial, trimmed;
 	ASSERT(load_rlx(&page->x_used) > 0 && !page->queued && !load_rlx(&page->x_pinned));
-	atomic_store_explicit(&page->x_owner, OWNER_NOBODY, memory_order_seq_cst); /* [P1] [P2] */
+	do {
+		if (page_collect(page) && load_rlx(&page->x_used) == 0) {
+			page_free(page);
+			return;
+		}
+		partial = page_is_partial(page);
+		trimmed = page->trimmed;
+		disown(page);
+	} while (unlikely(load_sc(&page->x_reaped)) && page_take(page, owner)); /* [V2] */
 	if (!partial)
 		return;
 	partial_set(r, (size_t)(page - r->pages), c);

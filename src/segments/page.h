@@ -33,10 +33,25 @@ bool page_take(struct page *page, uintptr_t owner);
 /* any: a page of the class with room that nobody owned, now owned; or NULL. */
 struct page *page_take_partial(unsigned node, unsigned size_class, uintptr_t owner);
 
+/*
+ * May the owner make blocks now? Not while a reaper purges what they would lie in:
+ * to the owner the page is as good as full then, and nobody waits.
+ */
+static inline bool tail_try(struct page *page)
+{
+	uint8_t found = load_rlx(&page->x_tail);
+	return found != TAIL_HELD && cas_acq(&page->x_tail, &found, TAIL_HELD); /* [V4] */
+}
+
+static inline void tail_done(struct page *page)
+{
+	store_rel(&page->x_tail, TAIL_OPEN); /* [V4] */
+}
+
 static inline bool page_has_room(const struct page *page)
 {
-	return !list_is_empty(page) || load_rlx(&page->x_away) ||
-	       load_rlx(&page->x_carved) < page->total;
+	return !list_is_empty(page) || load_rlx(&page->x_away) || load_rlx(&page->x_reaped) ||
+	       (load_rlx(&page->x_carved) < page->total && load_rlx(&page->x_tail) != TAIL_HELD);
 }
 
 /* Of its blocks a page must have this share free before it is offered for reuse (I5). */

@@ -1,10 +1,9 @@
 /*
- * trim.c: see trim.h. A page is cut into units: its blocks, where a block has
- * at least one system page; else its system pages. A unit is *away* (a bit of
- * x_away) when all blocks that touch it are free; these are on no list then,
- * and the memory between is purged. They come back a unit at a time, before
- * the page is carved any further, so no block beyond x_carved touches a unit
- * that is away and has others in use.
+ * trim.c: see trim.h. A unit of a page (units.h) is *away* (a bit of x_away)
+ * when all blocks that touch it are free; these are on no list then, and the
+ * memory between is purged. They come back a unit at a time, before the page is
+ * carved any further, so no block beyond x_carved touches a unit that is away
+ * and has others in use.
  */
 #include "segments/trim.h"
 
@@ -12,44 +11,23 @@
 #include "segments/blame.h"
 #include "segments/map.h"
 #include "segments/page.h"
+#include "segments/units.h"
 
 /* A page of several slices has few blocks: its blocks are large. */
 #define BLOCKS_MAX (SLICE_BYTES / BLOCK_ALIGN)
 
-static bool by_blocks(size_t bytes)
+unsigned units_blocks(const struct page *page, uint32_t units)
 {
-	return bytes >= TRIM_BYTES;
-}
-
-/* Blocks first .. end touch a unit; `total` bounds them. */
-static unsigned unit_first(size_t bytes, unsigned unit)
-{
-	return by_blocks(bytes) ? unit : (unsigned)(unit * TRIM_BYTES / bytes);
-}
-
-static unsigned unit_end(size_t bytes, unsigned unit, unsigned total)
-{
-	unsigned end =
-		by_blocks(bytes) ? unit + 1 : (unsigned)(((unit + 1) * TRIM_BYTES - 1) / bytes + 1);
-	return end < total ? end : total;
-}
-
-static bool block_is_away(size_t bytes, uint32_t away, unsigned block)
-{
-	if (by_blocks(bytes))
-		return away >> block & 1;
-	size_t first = block * bytes / TRIM_BYTES, last = ((block + 1) * bytes - 1) / TRIM_BYTES;
-	return (away >> first & 1) || (away >> last & 1);
+	size_t bytes = load_rlx(&page->x_bytes);
+	unsigned carved = load_rlx(&page->x_carved), count = 0;
+	for (unsigned block = 0; units && block < carved; block++)
+		count += block_is_away(bytes, units, block);
+	return count;
 }
 
 unsigned page_away_blocks(const struct page *page)
 {
-	size_t bytes = load_rlx(&page->x_bytes);
-	uint32_t away = load_rlx(&page->x_away);
-	unsigned carved = load_rlx(&page->x_carved), count = 0;
-	for (unsigned block = 0; away && block < carved; block++)
-		count += block_is_away(bytes, away, block);
-	return count;
+	return units_blocks(page, load_rlx(&page->x_away));
 }
 
 struct bits {
@@ -89,7 +67,7 @@ static uint32_t find_units(const struct page *page, const struct bits *b)
 	uint32_t units = 0;
 	for (unsigned unit = 0; unit_first(bytes, unit) < carved; unit++) {
 		unsigned i = unit_first(bytes, unit), end = unit_end(bytes, unit, page->total);
-		ASSERT(unit < 32);
+		ASSERT(unit < UNITS_MAX);
 		while (i < end && bit_get(b, i))
 			i++;
 		if (i == end)
@@ -118,7 +96,7 @@ static void relink(struct page *page, const struct bits *b, uint32_t away, uint3
 
 /* Whole system pages between two offsets. */
 static size_t add_range(
-	struct page *page, size_t from, size_t to, struct iovec *ranges, size_t count)
+	const struct page *page, size_t from, size_t to, struct iovec *ranges, size_t count)
 {
 	from = align_up(from, TRIM_BYTES);
 	to = align_down(to, TRIM_BYTES);
@@ -128,33 +106,28 @@ static size_t add_range(
 	return count + 1;
 }
 
-/*
- * Runs of units in which one is new. What lies beyond the blocks may have been
- * in use before, or populated: it goes the first time.
- */
-static size_t find_ranges(struct page *page, uint32_t away, uint32_t fresh, struct iovec *ranges)
+size_t units_ranges(const struct page *page, uint32_t units, uint32_t fresh, struct tail tail,
+	struct iovec *ranges)
 {
 	size_t bytes = load_rlx(&page->x_bytes), count = 0;
-	size_t unit = by_blocks(bytes) ? bytes : TRIM_BYTES;
-	size_t carved = load_rlx(&page->x_carved) * bytes;
-	bool tail = !page->tail_purged;
-	uint32_t left = away;
+	size_t unit = units_are_blocks(bytes) ? bytes : TRIM_BYTES;
+	uint32_t left = units;
 	while (left) {
 		unsigned first = (unsigned)__builtin_ctz(left);
 		uint32_t rest = ~(left >> first);
-		unsigned end = first + (rest ? (unsigned)__builtin_ctz(rest) : 32);
+		unsigned end = first + (rest ? (unsigned)__builtin_ctz(rest) : UNITS_MAX);
 		uint32_t run = (uint32_t)(((uint64_t)1 << end) - ((uint64_t)1 << first));
 		size_t to = end * unit;
-		if (to >= carved) {
-			to = tail ? page_span_bytes(page) : align_up(to, TRIM_BYTES);
-			tail = false;
+		if (to >= tail.from) {
+			to = tail.goes ? page_span_bytes(page) : align_up(to, TRIM_BYTES);
+			tail.goes = false;
 		}
 		if (run & fresh)
 			count = add_range(page, first * unit, to, ranges, count);
 		left &= ~run;
 	}
-	if (tail)
-		count = add_range(page, carved, page_span_bytes(page), ranges, count);
+	if (tail.goes)
+		count = add_range(page, tail.from, page_span_bytes(page), ranges, count);
 	return count;
 }
 
@@ -168,7 +141,10 @@ size_t page_trim(struct page *page, struct iovec *ranges)
 	ASSERT((away & before) == before);
 	store_rlx(&page->x_away, away);
 	relink(page, &b, away, before);
-	size_t count = find_ranges(page, away, away & ~before, ranges);
+	/* What lies beyond the blocks may have been in use before, or populated: it goes once. */
+	struct tail tail = {
+		load_rlx(&page->x_carved) * load_rlx(&page->x_bytes), !page->tail_purged};
+	size_t count = units_ranges(page, away, away & ~before, tail, ranges);
 	page->tail_purged = true;
 	page->trimmed = true;
 	return count;

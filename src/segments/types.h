@@ -13,12 +13,14 @@
  *      whoever cleared that bit. Only the owner writes its descriptor's
  *      non-atomic fields, and only the owner gives it to madvise.
  *  I2  A small page is owned by the heap in x_owner, or by nobody
- *      (OWNER_NOBODY). Only the owner touches free, x_carved, x_away, x_used, next, prev.
+ *      (OWNER_NOBODY). Only the owner touches free, x_carved, x_away, x_used, next, prev;
+ *      x_carved only while it holds x_tail.
  *  I3  x_used of a page = blocks neither on its free list nor away, plus 1 while it is the
  *      current page of its class (the pin), so the fast free of a current page
- *      never sees zero. Blocks in a stash or an inbox count as used.
+ *      never sees zero. Blocks in a stash or an inbox count as used, and so do those of
+ *      the units in x_reaped: free, purged, and not collected by the owner yet.
  *  I4  A page that nobody owns has at least one block in use. Whoever frees
- *      such a block takes the page over first.
+ *      such a block takes the page over first. Its x_reaped is empty [V2].
  *  I5  A page that is let go with an eighth of its room free has its bit in the
  *      partial map. A set bit is a hint and may be stale; the page itself is
  *      won by CAS on x_owner.
@@ -26,9 +28,9 @@
  *      was ever given back lazily (os_purged_lazily).
  *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
  *  I8  A block of a small page bears a mark in its second word while it is free: listed, from
- *      when it is on its page's list, or sent, from when it is stashed or in an inbox. malloc
- *      takes the mark away. So a block with a mark is not freed again, and one without is not
- *      handed out.
+ *      when it is on its page's list, sent, from when it is stashed or in an inbox, or held,
+ *      while a reaper has it in hand. malloc takes the mark away. So a block with a mark is
+ *      not freed again, and one without is not handed out.
  *  I9  Descriptors, regions and heaps are type-stable: never unmapped, never
  *      reused as anything else.
  *  I10 What is accessible is in the pool, or in a span or whale that somebody owns, and
@@ -100,13 +102,24 @@
  *       of the descriptor before the kernel may hand out the address again;
  *       release: whale_free, move; acquire: describe. [T] stress_whale
  *  [T1] x_state of the clock and what is counted as idle (store buffering): x_dirty_bytes
- *       and x_untrimmed of a node. Who makes memory idle counts it, then reads the
- *       state; the helper stores ASLEEP, then reads the counts. All are seq_cst, so
+ *       and x_untrimmed of a node, and the inboxes. Who makes memory idle counts or sends it,
+ *       then reads the state; the helper stores ASLEEP, then reads these. All are seq_cst, so
  *       one of the two sees the other, and idle memory is never forgotten.
  *       [T] model clock, stress_idle
  *  [T2] x_busy and x_paused of the helper (store buffering). The helper sets busy, then
  *       reads paused; helper_pause sets paused, then reads busy. All are seq_cst, so
  *       one of the two stays out, and sees what the other did. [T] model pause, stress_mixed
+ *  [V1] x_reaped. The reaper has purged the units and is done with their blocks; release:
+ *       leave_units; acquire: page_collect. [T] model reap, stress_reap, test_meta_plants
+ *  [V2] x_owner and x_reaped (store buffering). page_let_go stores the owner, then reads
+ *       x_reaped, and takes the page back for what it finds; a reaper sets x_reaped, then
+ *       reads the owner, and does that itself when it is nobody. All are seq_cst, so no
+ *       page is nobody's while what it has in use is reaped. [T] model reap
+ *  [V3] x_reaping. One thread at a time has the reaper's table; acquire: reap_begin;
+ *       release: reap_end. [T] model reap
+ *  [V4] x_tail. What lies beyond x_carved is purged, or blocks are made there, by one at a
+ *       time, and x_carved is read by the reaper while it holds this; acquire: tail_try,
+ *       add_ranges; release: tail_done, publish. [T] model reap, stress_reap
  *  [R1] region list of a node and x_hint. release: region_list, and whoever moves the
  *       hint; acquire: their readers. Heads change by RMW only, so a reader of a
  *       newer head also sees every older region, and x_next needs no order of its own.
@@ -171,6 +184,11 @@ struct block {
 
 #define PAGE_SHIFT 7
 
+/* x_tail: who holds it carves or purges what lies beyond x_carved. */
+#define TAIL_OPEN ((uint8_t)0)
+#define TAIL_HELD ((uint8_t)1)
+#define TAIL_PURGED ((uint8_t)2) /* open, and nothing was carved since */
+
 /*
  * One per slice; the one of a span's first slice describes it. Two lines: what
  * a thread that frees a block must read changes rarely and stays shared in all
@@ -194,6 +212,8 @@ struct page {
 	uint64_t mark;      /* const while the page lives: see secure.h, as the next two */
 	uint32_t wiped;     /* what is zeroed of a freed block */
 	uint32_t span_bytes;
+	/* reaper adds, owner takes [V1] [V2]: units purged for an idle owner, see reap.h */
+	_Atomic(uint32_t) x_reaped;
 
 	/* own: free blocks, ended by &list_end */
 	struct block *free __attribute__((aligned(CACHE_LINE_BYTES)));
@@ -206,6 +226,7 @@ struct page {
 	bool queued;                /* own: on the owner's list of its class */
 	bool trimmed;               /* own: nothing was freed since it was trimmed */
 	bool tail_purged;           /* own: what lies beyond x_carved was purged */
+	_Atomic(uint8_t) x_tail;    /* any: TAIL_*; cas, release [V4] */
 	uint8_t let_go_tick;        /* own: when it was let go last */
 	struct page *next, *prev;   /* own: in a list of the owner */
 	_Atomic(uint32_t) x_away;   /* own writes, any reads relaxed: purged units, see trim.c */

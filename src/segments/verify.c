@@ -76,7 +76,9 @@ void verify_page(struct page *page)
 	REQUIRE(!page->zero || reads_zero(page->start + carved * bytes, span - carved * bytes),
 		page);
 	if (page_owner(page) == OWNER_NOBODY)
-		REQUIRE(used > 0 && !pinned && !page->queued && !page->first_class, page);
+		REQUIRE(used > 0 && !pinned && !page->queued && !page->first_class &&
+				!load_rlx(&page->x_reaped),
+			page);
 	else
 		REQUIRE(pinned || page->queued || page->first_class, page);
 }

@@ -9,6 +9,7 @@
  */
 #include "base/check.h"
 #include "base/options.h"
+#include "policy/clock.h"
 #include "segments/blame.h"
 #include "segments/map.h"
 #include "segments/page.h"
@@ -96,20 +97,28 @@ static void inherit(struct heap *h, struct heap *gone)
 	}
 }
 
+bool heap_send(struct heap *h, struct heap *to, struct block *first, struct block *last)
+{
+	bool alone = inbox_push(&to->inbox, first, last);
+	if (unlikely(load_sc(&to->x_state) == HEAP_FREE)) /* [F2] */
+		inherit(h, to);
+	clock_poke(); /* [T1] */
+	return alone;
+}
+
 static void stash_flush(struct heap *h, struct stash *s)
 {
 	struct heap *to = s->to;
-	if (!s->first)
+	struct block *first = s->first;
+	if (!first)
 		return;
-	inbox_push(&to->inbox, s->first, s->last);
 	counter64_add(&h->x_batches, 1);
 	counter64_add(&h->x_sent_blocks, load_rlx(&s->x_blocks));
 	counter64_add(&h->x_sent_bytes, load_rlx(&s->x_bytes));
-	s->first = s->last = NULL;
+	s->first = NULL;
 	store_rlx(&s->x_blocks, 0);
 	store_rlx(&s->x_bytes, 0);
-	if (unlikely(load_sc(&to->x_state) == HEAP_FREE)) /* [F2] */
-		inherit(h, to);
+	heap_send(h, to, first, s->last);
 }
 
 void stash_flush_all(struct heap *h)

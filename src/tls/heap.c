@@ -14,6 +14,7 @@
 #include "segments/map.h"
 #include "segments/page.h"
 #include "segments/purge.h"
+#include "segments/reap.h"
 #include "segments/span.h"
 #include "segments/trim.h"
 #include "tls/sample.h"
@@ -202,11 +203,16 @@ static struct page *next_page(struct heap *h, unsigned c)
 	return page;
 }
 
-static void carve(struct heap *h, unsigned c, struct page *page)
+/* False: there is nothing left, or it is not to be had now. */
+static bool carve(struct heap *h, unsigned c, struct page *page)
 {
+	if (page == &page_none || load_rlx(&page->x_carved) == page->total || !tail_try(page))
+		return false;
 	bool populate = page->slices == 1 && !(page_region(page)->kind & REGION_HUGE) &&
 			h->grown[c] > GROWN_ENOUGH && load_rlx(&options.x_populate);
 	page_carve(page, populate);
+	tail_done(page);
+	return true;
 }
 
 void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
@@ -217,14 +223,13 @@ void *heap_alloc_small(struct heap *h, unsigned c, bool *zero)
 	if (unlikely(h->unregistered))
 		thread_register(h);
 	while (list_is_empty(page)) {
-		if (load_rlx(&page->x_away)) {
+		if (load_rlx(&page->x_away) || page_collect(page)) {
 			page_restore(page);
 			break;
 		}
 		if (page != &page_none)
 			page_check_full(page);
-		if (page != &page_none && load_rlx(&page->x_carved) < page->total) {
-			carve(h, c, page);
+		if (carve(h, c, page)) {
 			*zero = page->zero &&
 				class_bytes(c) >= 4096; /* one block: nothing but its link */
 			break;

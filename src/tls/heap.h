@@ -65,6 +65,11 @@ struct heap {
 	struct inbox inbox __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_state; /* any: enum heap_state [F2] */
 	_Atomic(uint32_t) x_lease; /* any: a first-class heap's user holds it [L1] [L2] */
+	/* any: relaxed, of idle.c: what the last reaper left there, how much had been drained
+	 * then, and by the last look, and whether that found something waiting */
+	struct block *_Atomic x_left;
+	_Atomic(uint64_t) x_left_drained, x_seen_drained;
+	_Atomic(bool) x_waited;
 } __attribute__((aligned(1 << HEAP_SHIFT)));
 _Static_assert(sizeof(struct heap) == 1 << HEAP_SHIFT, "an idle thread's heap is one page");
 
@@ -164,6 +169,12 @@ void heap_free_slow(struct heap *h, struct page *page, struct block *block);
 
 /* The same when there is no memory for a heap. */
 void free_without_heap(struct page *page, struct block *block);
+
+/*
+ * Sends a list of blocks to a heap; they are freed on behalf of `h` if nobody has that
+ * heap any more. True: there were no others in its inbox.
+ */
+bool heap_send(struct heap *h, struct heap *to, struct block *first, struct block *last);
 
 /* What was sent that way, by threads that have no counters of their own. */
 struct orphans {

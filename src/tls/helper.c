@@ -21,8 +21,10 @@
 #include "policy/share.h"
 #include "segments/page.h"
 #include "segments/purge.h"
+#include "segments/reap.h"
 #include "segments/trim.h"
 #include "tls/heap.h"
+#include "tls/idle.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -131,6 +133,7 @@ void helper_trim(unsigned node, unsigned ticks, enum split split)
 size_t helper_purge_all(void)
 {
 	size_t bytes = 0;
+	idle_reap(false, true, SPLIT_ALWAYS);
 	for (unsigned node = 0; node < topology_nodes(); node++) {
 		helper_trim(node, 0, SPLIT_ALWAYS);
 		bytes += pool_purge(node, SIZE_MAX, SPLIT_ALWAYS);
@@ -138,10 +141,23 @@ size_t helper_purge_all(void)
 	return bytes;
 }
 
+/* Regions of huge pages that became plain since the last call: more can be given back. */
+static bool has_split(void)
+{
+	static uint64_t before;
+	uint64_t demotions = 0;
+	for (unsigned node = 0; node < topology_nodes(); node++)
+		demotions += load_rlx(&nodes[node].x_demotions);
+	bool more = demotions != before;
+	before = demotions;
+	return more;
+}
+
 /* Is there memory that may become due? */
 static bool tick(void)
 {
 	bool idle = false;
+	idle_reap(true, has_split(), SPLIT_IDLE);
 	for (unsigned node = 0; node < topology_nodes(); node++) {
 		pool_tick(node);
 		helper_trim(node, TRIM_TICKS, SPLIT_IDLE);
@@ -149,7 +165,7 @@ static bool tick(void)
 	}
 	if (add_rlx(&clock_now.x_ticks, 1) % GROUP_TICKS == 0)
 		limit_read_group();
-	return idle;
+	return idle || idle_waits();
 }
 
 static void sleep_until_poked(void)
@@ -159,6 +175,8 @@ static void sleep_until_poked(void)
 	for (unsigned node = 0; node < topology_nodes(); node++)
 		if (pool_is_idle(node))
 			clock_wake();
+	if (idle_waits()) /* [T1] */
+		clock_wake();
 	while (load_rlx(&clock_now.x_state) == CLOCK_ASLEEP)
 		os_wait(&clock_now.x_state, CLOCK_ASLEEP, 0);
 }
@@ -255,4 +273,5 @@ void helper_forked(void)
 	store_rlx(&x_paused, 0);
 	store_rlx(&clock_now.x_state, CLOCK_STOPPED);
 	store_rlx(&x_started, false);
+	reap_forked();
 }

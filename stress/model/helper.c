@@ -13,6 +13,7 @@
 #include "segments/span.h"
 #include "tls/heap.h"
 #include "tls/helper.h"
+#include "tls/idle.h"
 
 #define CLASS class_of(SLICE_BYTES / 4)
 
@@ -85,9 +86,29 @@ static void let_go(void)
 	page_let_go(page);
 }
 
+/* Two heaps, and a block of the page, which is the first one's. */
+static struct heap *sender, *receiver;
+static struct block *sent;
+
+static void begin_with_block(void)
+{
+	begin();
+	receiver = heap_get(0, false);
+	sender = heap_get(0, false);
+	store_rlx(&page->x_owner, (uintptr_t)receiver);
+	sent = (struct block *)page->start;
+	sent->mark = mark_sent(page);
+}
+
+static void send_block(void)
+{
+	heap_send(sender, receiver, sent, sent);
+}
+
 static void check_awake(void)
 {
-	MODEL_CHECK(load_rlx(&clock_now.x_state) != CLOCK_ASLEEP || !pool_is_idle(0),
+	MODEL_CHECK(
+		load_rlx(&clock_now.x_state) != CLOCK_ASLEEP || !(pool_is_idle(0) || idle_waits()),
 		"the helper sleeps, and memory is idle");
 }
 
@@ -128,6 +149,12 @@ const struct scenario helper_scenarios[] = {
 		.name = "a page is let go",
 		.setup = begin,
 		.thread = {run_helper, let_go},
+		.helper = 1,
+		.check = check_awake},
+	{.model = "clock",
+		.name = "a block is sent to a heap",
+		.setup = begin_with_block,
+		.thread = {run_helper, send_block},
 		.helper = 1,
 		.check = check_awake},
 	{.model = "clock",
