@@ -96,7 +96,7 @@ static ALWAYS_INLINE void *alloc_counted(size_t size)
 	return likely(block) ? block : alloc_small_entered(size);
 }
 
-static NOINLINE void *alloc_due(size_t size)
+void *alloc_due(size_t size)
 {
 	void *block = sample_block(size, BLOCK_ALIGN);
 	return block ? block : alloc_counted(size);
@@ -105,9 +105,9 @@ static NOINLINE void *alloc_due(size_t size)
 /* No frame, no call: with sampling this is the path of most calls. */
 void *alloc_small_slow(size_t size)
 {
-	if (likely(!sample_counts(size)))
+	if (likely(!sample_takes(size)))
 		return alloc_small_entered(size);
-	return likely(sample_passes()) ? alloc_counted(size) : alloc_due(size);
+	return sample_passes() ? alloc_counted(size) : alloc_due(size);
 }
 
 static NOINLINE void *alloc_large_slow(size_t size, void *caller)
@@ -124,6 +124,10 @@ void *alloc_large(size_t size, void *caller)
 	struct heap *h = heap_look();
 	size_t c = class_of_large(size);
 	if (c < SMALL_CLASSES) {
+		if (HAK_SECURE && size <= GUARD_BYTES_MAX && !sample_passes()) {
+			heap_done(h);
+			return alloc_due(size);
+		}
 		struct block *block = page_pop(h->front[c]);
 		if (likely(block)) {
 			heap_done(h);
@@ -146,7 +150,7 @@ void *alloc_large(size_t size, void *caller)
 void *alloc_aligned(size_t size, size_t align, bool clear)
 {
 	bool zero = false;
-	void *block = sample_wants(size, align) ? sample_block(size, align) : NULL;
+	void *block = unlikely(sample_wants(size, align)) ? sample_block(size, align) : NULL;
 	if (block)
 		return block;
 	block = alloc_entered(

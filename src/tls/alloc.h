@@ -8,6 +8,7 @@
 #include "segments/map.h"
 #include "segments/page.h"
 #include "tls/heap.h"
+#include "tls/sample.h"
 
 /*
  * Blocks of any size and alignment; NULL with ENOMEM. `caller` is the place in
@@ -15,6 +16,7 @@
  * ones, so their return address is that place.
  */
 void *alloc_small_slow(size_t size);
+void *alloc_due(size_t size); /* small, when it did not pass (sample.h) */
 void *alloc_large(size_t size, void *caller);
 void *alloc_zeroed(size_t size);
 void *alloc_aligned(size_t size, size_t align, bool clear); /* all of its usable bytes */
@@ -42,6 +44,8 @@ static ALWAYS_INLINE void *block_alloc(size_t size)
 {
 	if (unlikely(size > DIRECT_MAX))
 		return alloc_large(size, __builtin_return_address(0));
+	if (!sample_passes_fast())
+		return alloc_due(size);
 	struct heap *h = heap_look();
 	struct block *block = page_pop(h->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN]);
 	heap_done(h);

@@ -89,7 +89,7 @@ static void set_current(struct heap *h, unsigned c, struct page *page)
 {
 	size_t bytes = class_bytes(c);
 	h->current[c] = page;
-	if (unlikely(sample_counts(bytes)))
+	if (unlikely(sample_takes(bytes)))
 		page = &page_none;
 	h->front[c] = page;
 	if (bytes > DIRECT_MAX)

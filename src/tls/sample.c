@@ -5,7 +5,7 @@
 
 #include "base/os.h"
 
-_Thread_local uint64_t sample_left;
+_Thread_local int64_t sample_left;
 
 static _Thread_local uint64_t random_state; /* own; 0: none drawn yet */
 
@@ -17,15 +17,20 @@ static uint64_t draw(void)
 	return random_state >> 16;
 }
 
+/* From one to the next 1 to 2n - 1 calls, so n on average. */
+static void draw_left(size_t n)
+{
+	sample_left = n ? 1 + (int64_t)(draw() % (2 * n - 1)) : INT64_MAX;
+}
+
 void *sample_block(size_t size, size_t align)
 {
 	size_t n = load_rlx(&options.x_guard_sample);
-	bool due = sample_left == 1;
-	/* From one to the next 1 to 2n - 1 calls, so n on average. */
-	sample_left = 1 + draw() % (2 * n - 1);
-	if (!due && !sample_passes()) {
-		due = true;
-		sample_left = 1 + draw() % (2 * n - 1);
+	if (sample_left < 0) {
+		draw_left(n);
+		if (sample_passes())
+			return NULL;
 	}
-	return due ? guard_alloc(size, align, draw() & 1) : NULL;
+	draw_left(n);
+	return n ? guard_alloc(size, align, draw() & 1) : NULL;
 }

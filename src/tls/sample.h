@@ -1,8 +1,9 @@
 /*
- * sample.h: which allocations are guarded (segments/guard.h). Where some are to
- * be, the fast paths of malloc find no page for small blocks: h->front stays
- * empty, and each call comes here, is counted, and takes a block of h->current. So
- * every call is as likely to be the one, and without the option nothing changes.
+ * sample.h: which allocations are guarded (segments/guard.h). Every call of malloc
+ * is as likely to be the one. The secure library counts them in the fast path. In
+ * the others, which do so only where they are told to, that finds no page for
+ * small blocks then: h->front stays empty, each call comes to alloc_small_slow, is
+ * counted there, and takes its block from h->current.
  */
 #ifndef TLS_SAMPLE_H
 #define TLS_SAMPLE_H
@@ -10,31 +11,40 @@
 #include "base/options.h"
 #include "segments/guard.h"
 
-/* Are allocations of so many bytes counted? */
-static inline bool sample_counts(size_t bytes)
-{
-	return load_rlx(&options.x_guard_sample) && bytes <= GUARD_BYTES_MAX;
-}
+/* own: calls until one is guarded; below 0: not drawn yet. */
+extern _Thread_local int64_t sample_left;
 
-/* own: calls until one is guarded, that one included; 0: not drawn yet. */
-extern _Thread_local uint64_t sample_left;
-
-/* Counts a call that sample_counts; false: it is the one, or the thread's first: sample_block. */
+/* Counts a call; false: it may be the one, ask sample_block. */
 static ALWAYS_INLINE bool sample_passes(void)
 {
-	if (unlikely(sample_left <= 1))
-		return false;
-	sample_left--;
-	return true;
+	return likely(--sample_left > 0);
 }
 
-/* The two for other calls. */
+/* The same in the fast path. */
+static ALWAYS_INLINE bool sample_passes_fast(void)
+{
+	return !HAK_SECURE || sample_passes();
+}
+
+static inline bool sample_is_on(void)
+{
+	return load_rlx(&options.x_guard_sample) != 0;
+}
+
+/* Are blocks of a class of so many bytes to be taken on the slow path, to be counted? */
+static inline bool sample_takes(size_t bytes)
+{
+	return !HAK_SECURE && sample_is_on() && bytes <= GUARD_BYTES_MAX;
+}
+
+/* Counts any other call; true: ask sample_block. */
 static inline bool sample_wants(size_t size, size_t align)
 {
-	return unlikely(sample_counts(size) && align <= GUARD_PAGE_BYTES && !sample_passes());
+	return sample_is_on() && size <= GUARD_BYTES_MAX && align <= GUARD_PAGE_BYTES &&
+	       !sample_passes();
 }
 
-/* Counts a call that did not pass: a guarded block, zeroed; NULL: go on as if there was no sampling. */
+/* Of a call that did not pass: a guarded block, zeroed; NULL: go on as if there was no sampling. */
 void *sample_block(size_t size, size_t align);
 
 #endif
