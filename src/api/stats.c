@@ -177,6 +177,9 @@ void stats_fill(struct hak_stats *s)
 	struct guard_counts guards = guard_count();
 	s->live += s->whale_bytes - s->queued + guards.live_bytes;
 	s->live_blocks += s->whales - queued_blocks + guards.live;
+	s->resident += guard_resident();
+	s->mapped += guard_resident();
+	s->reserved += guards.reserved;
 	s->guarded = guards.live;
 	s->guarded_ever = guards.ever;
 	s->guard_missed = guards.missed;

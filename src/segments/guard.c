@@ -29,6 +29,7 @@
 struct guard_pool *_Atomic x_guard_pool;
 
 static _Atomic(uint64_t) x_ever, x_missed; /* any: relaxed; see guard_counts */
+static _Atomic(size_t) x_resident;         /* any: relaxed; counted before the page is there */
 
 static struct guard_pool *make_pool(void)
 {
@@ -108,7 +109,9 @@ void *guard_alloc(size_t size, size_t align, bool right)
 	}
 	struct guard_slot *s = &pool->slots[i];
 	char *page = guard_page(pool, i);
-	if (!pool_may_grow(GUARD_PAGE_BYTES) || !os_commit(page, GUARD_PAGE_BYTES)) {
+	add_rlx(&x_resident, GUARD_PAGE_BYTES);
+	if (!pool_may_grow(0) || !os_commit(page, GUARD_PAGE_BYTES)) {
+		sub_rlx(&x_resident, GUARD_PAGE_BYTES);
 		store_rel(&pool->x_states[i], before); /* [Q1+] */
 		errno = saved;
 		return missed();
@@ -159,6 +162,7 @@ void guard_free(void *p)
 	record(&s->freed);
 	if (unlikely(!os_uncommit(page, GUARD_PAGE_BYTES)))
 		add_rlx(&x_missed, 1);
+	sub_rlx(&x_resident, GUARD_PAGE_BYTES);
 	uint64_t number = add_rlx(&pool->x_frees, 1) + 1;
 	store_rel(&pool->x_states[i], number << GUARD_STATE_BITS | GUARD_FREE); /* [Q1] */
 	errno = saved;
@@ -174,10 +178,16 @@ size_t guard_bytes(const void *p, const char *call)
 	return load_rlx(&pool->slots[i].x_size);
 }
 
+size_t guard_resident(void)
+{
+	return load_rlx(&x_resident);
+}
+
 struct guard_counts guard_count(void)
 {
 	struct guard_counts c = {.ever = load_rlx(&x_ever), .missed = load_rlx(&x_missed)};
 	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	c.reserved = pool ? GUARD_POOL_BYTES : 0;
 	for (size_t i = 0; pool && i < GUARD_SLOTS; i++)
 		if (load_rlx(&pool->x_states[i]) == GUARD_LIVE) {
 			c.live++;

@@ -86,9 +86,12 @@ size_t guard_bytes(const void *p, const char *call);
  */
 bool guard_explain_fault(uintptr_t address, bool write, uintptr_t pc);
 
-/* Blocks in use, and their bytes; ever; wanted and not had. */
+/* Of the pages of blocks: bytes that may be resident. */
+size_t guard_resident(void);
+
+/* Blocks in use, and their bytes; ever; wanted and not had. Bytes of address space. */
 struct guard_counts {
-	uint64_t live, live_bytes, ever, missed;
+	uint64_t live, live_bytes, ever, missed, reserved;
 };
 struct guard_counts guard_count(void);
 

@@ -19,6 +19,7 @@
 #include "policy/clock.h"
 #include "policy/limit.h"
 #include "segments/granule.h"
+#include "segments/guard.h"
 #include "segments/map.h"
 #include "segments/region.h"
 #include "segments/span.h"
@@ -375,7 +376,7 @@ void pool_trim(unsigned node)
 
 static size_t resident(void)
 {
-	size_t bytes = 0;
+	size_t bytes = guard_resident();
 	for (unsigned node = 0; node < topology_nodes(); node++)
 		bytes += load_rlx(&nodes[node].x_resident);
 	return bytes;
