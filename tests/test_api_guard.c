@@ -75,13 +75,13 @@ PLACE(drop) static void drop(void *p)
 	STAY();
 }
 
-PLACE(touch) static void put(char *p, size_t offset)
+PLACE(touch) static void put(char *p, ptrdiff_t offset)
 {
 	*(volatile char *)(p + offset) = 1;
 	STAY();
 }
 
-PLACE(touch) static void get(char *p, size_t offset)
+PLACE(touch) static void get(char *p, ptrdiff_t offset)
 {
 	(void)*(volatile char *)(p + offset);
 	STAY();
@@ -127,14 +127,14 @@ static void read_after_free(void)
 {
 	block = make();
 	drop(block);
-	get(block, size / 2);
+	get(block, (ptrdiff_t)size / 2);
 }
 
 static void write_after_free(void)
 {
 	block = make();
 	drop(block);
-	put(block, size - 1);
+	put(block, (ptrdiff_t)size - 1);
 }
 
 static void zeroed_after_free(void)
@@ -193,13 +193,13 @@ static void moved_by_realloc(void)
 static void read_behind(void)
 {
 	make_at(false);
-	get(block, (size + 15) & ~(size_t)15);
+	get(block, (ptrdiff_t)(size + 15) & ~15);
 }
 
 static void write_behind(void)
 {
 	make_at(false);
-	put(block, (size + 15) & ~(size_t)15);
+	put(block, (ptrdiff_t)(size + 15) & ~15);
 }
 
 static void read_far_behind(void)
@@ -211,20 +211,20 @@ static void read_far_behind(void)
 static void read_before(void)
 {
 	make_at(true);
-	get(block, (size_t)-1);
+	get(block, -1);
 }
 
 static void write_before(void)
 {
 	make_at(true);
-	put(block, (size_t)-1);
+	put(block, -1);
 }
 
 /* Where that page is accessible, it is seen by the free. */
 static void written_behind(void)
 {
 	make_at(true);
-	put(block, size);
+	put(block, (ptrdiff_t)size);
 	drop_wrongly(block);
 }
 
@@ -238,7 +238,7 @@ static void written_far_behind(void)
 static void written_before(void)
 {
 	make_at(false);
-	put(block, (size_t)-1);
+	put(block, -1);
 	drop_wrongly(block);
 }
 
