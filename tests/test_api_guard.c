@@ -1,21 +1,15 @@
 /*
  * Guarded blocks (option guard_sample=1: every one, while there are slots): each mistake that can be
- * made with one is found, and the report names the functions that allocated it, freed it and did it;
- * what is right stays right; slots run out and come back; forked children keep their blocks.
+ * made with one is found, and the report names the functions that allocated it, freed it and did it.
  */
 #include "api.h"
 
-#include "hakmem.h"
-
-#include <dlfcn.h>
-#include <errno.h>
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -361,13 +355,12 @@ static bool has_frame(const char *text, const char *head, const char *start, con
 
 #define SAYS(head, kind) has_frame(child.text, head, __start_place_##kind, __stop_place_##kind)
 
-static void start_child(struct child *child, const char *name, size_t bytes, const char *sample)
+static void start_child(struct child *child, const char *name, size_t bytes)
 {
 	char number[32];
 	char *argv[] = {(char *)"test_api_guard", (char *)name, number, NULL};
 
 	snprintf(number, sizeof number, "%zu", bytes);
-	setenv("HAKMEM_GUARD_SAMPLE", sample, 1);
 	child_exec(child, argv, environ);
 }
 
@@ -376,7 +369,7 @@ static void expect(const struct mistake *m, size_t bytes)
 	static struct child child;
 	char of[64];
 
-	start_child(&child, m->name, bytes, "1");
+	start_child(&child, m->name, bytes);
 	CHECK(WIFSIGNALED(child.status) && WTERMSIG(child.status) == m->signal,
 		"%s, %zu bytes: not signal %d: %s", m->name, bytes, m->signal, child_what(&child));
 	snprintf(of, sizeof of, "a block of %zu bytes at 0x", bytes);
@@ -393,203 +386,12 @@ static void expect(const struct mistake *m, size_t bytes)
 		"%s: not where it was done: %s", m->name, child_what(&child));
 }
 
-/* ---- What is right -------------------------------------------------------------------------- */
-
-static void (*stats)(struct hak_stats *, size_t);
-
-static struct hak_stats now(void)
-{
-	struct hak_stats s;
-
-	stats(&s, sizeof s);
-	return s;
-}
-
-static void one_is_right(char *p, size_t bytes, size_t align)
-{
-	CHECK(p && (uintptr_t)p % align == 0, "%p of %zu bytes at multiples of %zu", (void *)p,
-		bytes, align);
-	CHECK(a_usable_size(p) >= bytes, "%zu bytes of %zu", a_usable_size(p), bytes);
-	pattern_fill(p, bytes, (uintptr_t)p);
-	CHECK(pattern_ok(p, bytes, (uintptr_t)p), "pattern");
-}
-
-static void blocks_are_right(void)
-{
-	uint64_t ever = now().guarded_ever, made = 0;
-
-	for (size_t bytes = 0; bytes <= 3 * PAGE; bytes += bytes / 3 + 1) {
-		char *p = a_malloc(bytes), *zeroed = a_calloc(1, bytes + 1);
-
-		one_is_right(p, bytes, 16);
-		CHECK(all_zero(zeroed, bytes + 1), "calloc of %zu", bytes + 1);
-		one_is_right(zeroed, bytes + 1, 16);
-		for (size_t align = 16; align <= 2 * PAGE; align *= 2) {
-			char *q = a_aligned_alloc(align, bytes);
-
-			one_is_right(q, bytes, align);
-			errno = 77;
-			a_free_aligned_sized(q, align, bytes);
-			CHECK(errno == 77, "errno %d", errno);
-			made += bytes <= PAGE && align <= PAGE;
-		}
-		made += (bytes <= PAGE) + (bytes + 1 <= PAGE);
-		pattern_fill(p, bytes, 5);
-		for (size_t to = 2 * bytes + 1; to > 0; to /= 3) {
-			p = a_realloc(p, to);
-			CHECK(pattern_ok(p, to < bytes ? to & ~(size_t)7 : bytes & ~(size_t)7, 5),
-				"realloc from %zu to %zu", bytes, to);
-			one_is_right(p, to, 16);
-			pattern_fill(p, to < bytes ? to : bytes, 5);
-		}
-		a_free(p);
-		a_free_sized(zeroed, bytes + 1);
-	}
-	CHECK(now().guarded == 0, "%lu blocks are guarded", now().guarded);
-	CHECK(now().guarded_ever >= ever + made && now().guard_missed == 0,
-		"%lu were guarded of %lu at least, %lu missed", now().guarded_ever - ever, made,
-		now().guard_missed);
-}
-
-/* A freed block's address is not had again soon. */
-static void quarantined(void)
-{
-	size = 100;
-	for (int round = 0; round < 20; round++) {
-		char *first = make();
-
-		a_free(first);
-		for (int i = 0; i < 10; i++) {
-			char *p = make();
-
-			CHECK((uintptr_t)p / PAGE != (uintptr_t)first / PAGE, "used again after %d",
-				i);
-			a_free(p);
-		}
-	}
-}
-
-static void slots_run_out(void)
-{
-	enum { MANY = 1000 };
-	static char *held[MANY];
-	struct hak_stats s;
-
-	for (int i = 0; i < MANY; i++) {
-		held[i] = a_malloc(64);
-		one_is_right(held[i], 64, 16);
-	}
-	s = now();
-	CHECK(s.guarded > 10 && s.guarded < MANY && s.guard_missed > 0,
-		"%lu of %d guarded, %lu missed", s.guarded, MANY, s.guard_missed);
-	CHECK(s.live_blocks >= MANY && s.live >= MANY * 64, "%lu live blocks of %lu bytes",
-		s.live_blocks, s.live);
-	for (int i = 0; i < MANY; i++) {
-		CHECK(pattern_ok(held[i], 64, (uintptr_t)held[i]), "block %d", i);
-		a_free(held[i]);
-	}
-	held[0] = a_malloc(64);
-	CHECK(now().guarded == 1, "%lu guarded after all were freed", now().guarded);
-	a_free(held[0]);
-}
-
-static void child_keeps(void)
-{
-	char *p;
-	int status;
-	pid_t pid;
-
-	size = 200;
-	p = make();
-	pattern_fill(p, size, 9);
-	pid = fork();
-	if (pid == 0) {
-		struct rlimit none = {0, 0};
-
-		CHECK(pattern_ok(p, size, 9), "the child's block");
-		a_free(p);
-		a_free(make());
-		setrlimit(RLIMIT_CORE, &none);
-		fclose(stderr);
-		close(2);
-		get(p, 0);
-		_exit(3);
-	}
-	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid, "fork: %s", strerror(errno));
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "the child: status %#x", status);
-	CHECK(pattern_ok(p, size, 9), "the parent's block");
-	a_free(p);
-}
-
-/* About one of n, whether blocks are used again at once or not. */
-static void one_of_hundred(void)
-{
-	enum { TRIES = 100000, BATCH = 50, ONE_OF = 100 };
-	char *held[BATCH];
-	uint64_t before = now().guarded_ever + now().guard_missed, pairs, batches;
-
-	for (int i = 0; i < TRIES; i++)
-		a_free(a_malloc(48));
-	pairs = now().guarded_ever + now().guard_missed - before;
-	for (int i = 0; i < TRIES / BATCH; i++) {
-		for (int k = 0; k < BATCH; k++)
-			held[k] = a_malloc(1500);
-		for (int k = 0; k < BATCH; k++)
-			a_free(held[k]);
-	}
-	batches = now().guarded_ever + now().guard_missed - before - pairs;
-	/* Ten times the deviation that intervals of 1 to 2n - 1 have in so many. */
-	uint64_t wanted = TRIES / ONE_OF, slack = wanted / 5;
-	CHECK(pairs + slack > wanted && pairs < wanted + slack, "%lu of %d pairs, not 1 of %d",
-		pairs, TRIES, ONE_OF);
-	CHECK(batches + slack > wanted && batches < wanted + slack,
-		"%lu of %d in batches, not 1 of %d", batches, TRIES, ONE_OF);
-}
-
-/* Where there may be no more memory, blocks are had that are not guarded: every other one was not. */
-static void within_limits(void)
-{
-	uint64_t missed, ever;
-
-	for (int i = 0; i < 50; i++)
-		one_is_right(a_malloc(64), 64, 16);
-	for (size_t bytes = 30000; bytes > 4096; bytes /= 2)
-		while (a_malloc(bytes))
-			;
-	missed = now().guard_missed;
-	ever = now().guarded_ever;
-	for (int i = 0; i < 100; i++)
-		one_is_right(a_malloc(64), 64, 16);
-	CHECK(ever > 0 && now().guarded_ever < ever + 20 && now().guard_missed > missed + 20,
-		"%lu guarded, %lu more, %lu missed", ever, now().guarded_ever - ever,
-		now().guard_missed - missed);
-}
-
-static const struct right {
-	const char *name, *sample;
-	void (*body)(void);
-} rights[] = {
-	{"blocks", "1", blocks_are_right},
-	{"quarantine", "1", quarantined},
-	{"slots", "1", slots_run_out},
-	{"fork", "1", child_keeps},
-	{"sampled", "100", one_of_hundred},
-	{"limit", "2", within_limits},
-};
-
 static void be_child(const char *name, const char *number)
 {
 	size = strtoul(number, NULL, 10);
-	*(void **)&stats = dlsym(RTLD_DEFAULT, "hak_stats");
-#if TEST_FORM_HAK
-	stats = hak_stats;
-#endif
 	for (size_t i = 0; i < MISTAKES; i++)
 		if (!strcmp(name, mistakes[i].name))
 			mistakes[i].body();
-	for (size_t i = 0; i < sizeof rights / sizeof *rights; i++)
-		if (!strcmp(name, rights[i].name))
-			rights[i].body();
 	if (!strcmp(name, "wrong size"))
 		wrong_size();
 	_exit(0);
@@ -603,19 +405,13 @@ int main(int argc, char **argv)
 	api_begin();
 	if (argc == 3)
 		be_child(argv[1], argv[2]);
+	setenv("HAKMEM_GUARD_SAMPLE", "1", 1);
 	dl_iterate_phdr(find_bias, NULL);
 	for (size_t i = 0; i < MISTAKES; i++)
 		for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
 			if (sizes[k] >= mistakes[i].least)
 				expect(&mistakes[i], sizes[k]);
-	for (size_t i = 0; i < sizeof rights / sizeof *rights; i++) {
-		bool limited = rights[i].body == within_limits;
-
-		setenv("HAKMEM_LIMIT", limited ? "hard:4M" : "none", 1);
-		start_child(&child, rights[i].name, 0, rights[i].sample);
-		CHECK(child_exited(&child, 0), "%s: %s", rights[i].name, child_what(&child));
-	}
-	start_child(&child, "wrong size", 100, "1");
+	start_child(&child, "wrong size", 100);
 	CHECK(child_aborted(&child) &&
 			strstr(child.text, "with a size of 101: 100 bytes were asked for"),
 		"%s", child_what(&child));
