@@ -31,7 +31,9 @@ endif
 PLANT :=
 # 1: malloc and free may interrupt themselves from any signal handler (README).
 GUARD :=
-B := build/$(CC)-$(BUILD)$(PLANT:%=-%)$(GUARD:%=-guard)
+# 1: the archive tells memcheck and AddressSanitizer of its blocks (man page).
+CHECKERS :=
+B := build/$(CC)-$(BUILD)$(PLANT:%=-%)$(GUARD:%=-guard)$(CHECKERS:%=-checkers)
 
 # V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -59,13 +61,14 @@ MODE_fuzz := $(MODE_asan) -fsanitize=undefined,fuzzer-no-link -fno-sanitize-reco
 MODE_fuzz-tiny := $(MODE_fuzz) -DHAK_TINY=1
 SANITIZED := $(filter $(BUILD),asan tsan ubsan tsan-tiny fuzz fuzz-tiny)
 
-CFLAGS := $(COMMON) $(MODE_$(BUILD)) $(PLANT:%=-DPLANT_%=1) $(GUARD:%=-DHAK_GUARD=1)
+CFLAGS := $(COMMON) $(MODE_$(BUILD)) $(PLANT:%=-DPLANT_%=1) $(GUARD:%=-DHAK_GUARD=1) \
+	$(CHECKERS:%=-DHAK_CHECKERS=1)
 LDFLAGS := $(filter -fsanitize=%,$(MODE_$(BUILD)))
 LDLIBS := -lpthread
 
 # The second library: the only one that is linked with hwloc and libnuma.
 PLUGIN_SRC := src/numa/discover.c
-SRC := $(filter-out $(PLUGIN_SRC),$(wildcard src/*/*.c))
+SRC := $(filter-out $(PLUGIN_SRC) $(if $(CHECKERS),src/api/blocks.c,src/api/checked.c),$(wildcard src/*/*.c))
 # The archive has hak_* names only; the libc and C++ symbols are the shared library's.
 OVERRIDE := src/api/libc.c src/api/cxx.c src/api/threads.c src/api/signals.c
 OBJ := $(SRC:%.c=$(B)/%.o)
@@ -84,13 +87,19 @@ endif
 .DELETE_ON_ERROR:
 .PHONY: all secure clean install man check check-all stress lint symbols format
 
-ifeq ($(SANITIZED),)
+ifeq ($(SANITIZED)$(CHECKERS),)
 all: $(LIB_SO) $(LIB_A) $(PLUGIN)
 else
 all: $(LIB_A)
 endif
 
-ifeq ($(BUILD)-$(CC)-$(PLANT)$(GUARD),release-gcc-)
+ifneq ($(CHECKERS),)
+ifneq ($(SANITIZED)$(filter secure,$(BUILD))$(if $(wildcard /usr/include/valgrind/memcheck.h),,none),)
+$(error CHECKERS=1 needs valgrind/memcheck.h (valgrind) and a build without sanitizers: those are the program's)
+endif
+endif
+
+ifeq ($(BUILD)-$(CC)-$(PLANT)$(GUARD)$(CHECKERS),release-gcc-)
 all: build/libhakmem.so build/libhakmem.a $(PLUGIN:$(B)/%=build/%) secure
 endif
 build/libhakmem.so build/libhakmem.a build/libhakmem-topology.so: build/%: $(B)/%

@@ -73,6 +73,7 @@ only() {
 }
 only '(hwloc|numa\.h|numaif\.h)' '^src/numa/' 'only src/numa uses hwloc and libnuma'
 only 'urcu' '^src/base/rcu\.' 'only src/base/rcu uses liburcu'
+only 'valgrind' '^src/base/checkers\.h$' 'only src/base/checkers.h talks to memcheck'
 only 'sys/mman\.h' '^src/base/os\.c$' 'only src/base/os.c calls mmap and its kin'
 
 # never PATTERN WHY FILE...: comments are not looked at.

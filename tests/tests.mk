@@ -6,6 +6,7 @@
 #   test_meta_*.sh          tests of the scripts here, once
 #   test_<room>_<module>.c  unit tests (cmocka) of src/<room>/<module>.c, against the archive
 #   lib_*.c prog_*.c        shared libraries and programs that tests load and run
+#   hak_mistake.c           program of checkers.sh: memcheck and ASan on hak_* blocks, in check-all
 #   programs/check-*.sh     real programs in `make check`; programs/all-*.sh in `make check-all`
 #
 #   make test BUILD=debug CC=clang      the tests of one build
@@ -204,7 +205,7 @@ check-all:
 	done; done
 	$(call sub,gcc,release) $(MODEL_BIN)
 	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) $(call group_models,weaken) $(call group_secure,$(T_API)) \
-		--group plants --say --timeout 900 stress/selftest.sh \
+		--group plants --say --timeout 900 stress/selftest.sh --group checkers --timeout 300 tests/checkers.sh \
 		$(foreach p,$(PAIRS),$(call group_build,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \
 		$(foreach p,$(STRESS_PAIRS),$(call group_stress,$(call pair_cc,$(p)),$(call pair_build,$(p)),$(ALL_STRESS_S))) \
 		$(foreach p,$(REPLAY_PAIRS),$(call group_replay,$(call pair_cc,$(p)),$(call pair_build,$(p)))) \

@@ -1,9 +1,9 @@
 /*
- * hakmem.c: the hak_* functions; see hakmem.h.
+ * hakmem.c: the hak_* functions but those for blocks (blocks.c); see hakmem.h.
  */
 #include "hakmem.h"
 
-#include "base/check.h"
+#include "base/checkers.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "base/rcu.h"
@@ -25,90 +25,9 @@ const char *hak_version(void)
 	return HAK_VERSION_STRING;
 }
 
-void *hak_malloc(size_t size)
-{
-	return block_alloc(size);
-}
-
-void hak_free(void *block)
-{
-	block_free(block);
-}
-
-void *hak_calloc(size_t count, size_t size)
-{
-	size_t bytes;
-	if (__builtin_mul_overflow(count, size, &bytes)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return alloc_zeroed(bytes);
-}
-
-void *hak_realloc(void *block, size_t size)
-{
-	return block_resize(block, size);
-}
-
-void *hak_reallocarray(void *block, size_t count, size_t size)
-{
-	size_t bytes;
-	if (__builtin_mul_overflow(count, size, &bytes)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return block_resize(block, bytes);
-}
-
-void *hak_alloc(size_t size, size_t alignment, unsigned flags)
-{
-	if (alignment && !is_pow2(alignment)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	return alloc_aligned(size, alignment, flags & HAK_ZERO);
-}
-
-void *hak_aligned_alloc(size_t alignment, size_t size)
-{
-	return hak_alloc(size, alignment, 0);
-}
-
-int hak_posix_memalign(void **block, size_t alignment, size_t size)
-{
-	if (!is_pow2(alignment) || alignment % sizeof(void *))
-		return EINVAL;
-	int saved = errno;
-	void *p = alloc_aligned(size, alignment, false);
-	errno = saved;
-	if (!p)
-		return ENOMEM;
-	*block = p;
-	return 0;
-}
-
-void hak_free_sized(void *block, size_t size)
-{
-	block_check_size(block, size, BLOCK_ALIGN, true);
-	block_free(block);
-}
-
-void hak_free_aligned_sized(void *block, size_t alignment, size_t size)
-{
-	CHECK(is_pow2(alignment), "free_aligned_sized(%p, %zu, %zu): that is no alignment", block,
-		alignment, size);
-	block_check_size(block, size, max_size(alignment, BLOCK_ALIGN), true);
-	block_free(block);
-}
-
-size_t hak_usable_size(const void *block)
-{
-	return block_bytes(block);
-}
-
 hak_heap *hak_heap_create(void)
 {
-	return first_class_create(place_shard());
+	return checkers_heap(first_class_create(place_shard()));
 }
 
 hak_heap *hak_heap_create_on(int node)
@@ -118,12 +37,22 @@ hak_heap *hak_heap_create_on(int node)
 		errno = EINVAL;
 		return NULL;
 	}
-	return first_class_create(number);
+	return checkers_heap(first_class_create(number));
 }
 
 hak_heap *hak_heap_create_interleaved(void)
 {
-	return first_class_create(place_interleaved());
+	return checkers_heap(first_class_create(place_interleaved()));
+}
+
+void hak_heap_destroy(hak_heap *heap)
+{
+	if (!heap)
+		return;
+	checkers_heap_ends(heap);
+	checkers_off();
+	first_class_destroy(heap);
+	checkers_on();
 }
 
 int hak_node_of(const void *block)
@@ -147,26 +76,13 @@ int hak_numa_refresh(void)
 	return topology_refresh() ? 0 : -1;
 }
 
-void *hak_heap_alloc(hak_heap *heap, size_t size, size_t alignment, unsigned flags)
-{
-	if (alignment && !is_pow2(alignment)) {
-		errno = EINVAL;
-		return NULL;
-	}
-	return first_class_alloc(heap, size, max_size(alignment, BLOCK_ALIGN), flags & HAK_ZERO);
-}
-
-void hak_heap_destroy(hak_heap *heap)
-{
-	if (heap)
-		first_class_destroy(heap);
-}
-
 size_t hak_purge(void)
 {
 	int saved = errno;
+	checkers_off();
 	thread_flush();
 	size_t bytes = helper_purge_all();
+	checkers_on();
 	errno = saved;
 	return bytes;
 }
@@ -199,7 +115,9 @@ int hak_option_get(const char *name, char *text, size_t bytes)
 size_t hak_verify(void)
 {
 	helper_pause();
+	checkers_off();
 	size_t pages = verify_all();
+	checkers_on();
 	helper_resume();
 	return pages;
 }

@@ -32,6 +32,11 @@
 #define HAK_TSAN 0
 #endif
 
+/* memcheck and AddressSanitizer know blocks (make CHECKERS=1, base/checkers.h). */
+#ifndef HAK_CHECKERS
+#define HAK_CHECKERS 0
+#endif
+
 /* Signal handlers that were not installed through the library are safe too (make GUARD=1). */
 #ifndef HAK_GUARD
 #define HAK_GUARD HAK_SANITIZE

@@ -4,6 +4,7 @@
 #include "base/os.h"
 
 #include "base/check.h"
+#include "base/checkers.h"
 #include "base/options.h"
 
 #include <errno.h>
@@ -148,7 +149,10 @@ void *os_map_aligned(size_t bytes, size_t align)
 bool os_commit(void *start, size_t bytes)
 {
 	count_map_call();
-	return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+	if (mprotect(start, bytes, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	checkers_memory(start, bytes);
+	return true;
 }
 
 bool os_uncommit(void *start, size_t bytes)
@@ -203,7 +207,7 @@ bool os_purge(void *start, size_t bytes)
 static ssize_t purge_vector(const struct iovec *vector, size_t count)
 {
 	static _Atomic(bool) x_unknown; /* any: relaxed, a kernel does not change */
-	if (load_rlx(&x_unknown))
+	if (load_rlx(&x_unknown) || checkers_valgrind()) /* it does not know the call */
 		return -1;
 	add_rlx(&os_counters.x_purge_calls, 1);
 	ssize_t done =

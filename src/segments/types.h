@@ -148,6 +148,8 @@
  *       [T] stress_guard
  *  [Q2] x_guard_pool: publishes the pool; release and acquire: make_pool; acquire: its
  *       readers. [T] stress_guard
+ *  [Q1] x_waiting of api/checked.c: a freed block goes on to whoever takes its place;
+ *       release and acquire: wait_and_free. [T] none: only made with CHECKERS=1
  *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;
  *       acquire: its readers. [T] model begin
  */

@@ -13,6 +13,7 @@
 #include "tls/helper.h"
 
 #include "base/check.h"
+#include "base/checkers.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "policy/clock.h"
@@ -184,9 +185,11 @@ static void sleep_until_poked(void)
 /* Asleep or not; nothing is touched while somebody has paused it. */
 static bool guarded_tick(void)
 {
+	checkers_off();
 	xchg_sc(&x_busy, true);                   /* [T2] */
 	bool idle = load_sc(&x_paused) || tick(); /* [T2] */
 	xchg_sc(&x_busy, false);                  /* [T2+] */
+	checkers_on();
 	return idle;
 }
 

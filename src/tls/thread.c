@@ -8,6 +8,7 @@
 #include "tls/thread.h"
 
 #include "base/check.h"
+#include "base/checkers.h"
 #include "base/rcu.h"
 #include "numa/place.h"
 #include "policy/choice.h"
@@ -30,6 +31,7 @@ static void thread_end(void *heap)
 	bool in_use = heap_take() == &heap_away;
 	struct heap *next = in_use ? tls_home->left : tls_home;
 	(void)heap;
+	checkers_off();
 	if (gettid() == getpid())
 		clock_end();
 	tls_home = NULL;
@@ -41,6 +43,7 @@ static void thread_end(void *heap)
 		h->left = NULL;
 		heap_put(h);
 	}
+	checkers_on();
 }
 
 void thread_init(void)
