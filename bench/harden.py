@@ -22,7 +22,8 @@ from tables import interval, number
 UNCHECKED, SECURE = "unchecked", "secure"
 # The secure library with parts of it off.
 PARTS = {
-    "no wipe": {"HAKMEM_WIPE_BYTES": "0"},
+    "no quarantine": {"HAKMEM_QUARANTINE": "0"},
+    "and no wipe": {"HAKMEM_QUARANTINE": "0", "HAKMEM_WIPE_BYTES": "0"},
 }
 # Each of the first over the second.
 RATIOS = [(HAKMEM, UNCHECKED), (SECURE, HAKMEM), *((part, HAKMEM) for part in PARTS), (SECURE, GLIBC), (SECURE, MIMALLOC)]

@@ -209,6 +209,8 @@ struct hak_stats {
 	uint64_t guarded;        /* live blocks between inaccessible pages (option guard_sample) */
 	uint64_t guarded_ever;   /* such blocks, ever */
 	uint64_t guard_missed;   /* ever: there was no slot or no memory for one that was due */
+	uint64_t held;        /* secure library: freed bytes held back from reuse, not in `live` */
+	uint64_t held_blocks; /* their number */
 };
 
 /* Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. */

@@ -3,6 +3,7 @@
 #   test_api_*.c            two forms: hak_* against the archive, libc names under the preload
 #   test_hak_*.c            hak_* against the archive only
 #   test_libc_*.c *.cc *.sh libc and C++ names under the preload only
+#   test_secure_*.c         libc names, the secure library under the preload
 #   test_meta_*.sh          tests of the scripts here, once
 #   test_<room>_<module>.c  unit tests (cmocka) of src/<room>/<module>.c, against the archive
 #   lib_*.c prog_*.c        shared libraries and programs that tests load and run
@@ -25,7 +26,8 @@ T_LIBC := $(notdir $(basename $(wildcard tests/test_libc_*.c)))
 T_CXX := $(notdir $(basename $(wildcard tests/test_libc_*.cc)))
 T_SH := $(wildcard tests/test_libc_*.sh)
 T_META := $(wildcard tests/test_meta_*.sh)
-T_UNIT := $(filter-out test_api_% test_hak_% test_libc_%,$(notdir $(basename $(wildcard tests/test_*.c))))
+T_UNIT := $(filter-out test_api_% test_hak_% test_libc_% test_secure_%,$(notdir $(basename $(wildcard tests/test_*.c))))
+T_ONLY_SECURE := $(notdir $(basename $(wildcard tests/test_secure_*.c)))
 comma := ,
 T_LIBS := $(patsubst tests/%.c,$(T)/lib/%.so,$(wildcard tests/lib_*.c)) $(T)/lib/lib_tls_static.so
 T_PROGS := $(patsubst tests/%.c,$(T)/prog/%,$(wildcard tests/prog_*.c))
@@ -38,7 +40,7 @@ T_COMMON := $(COMMON) -O1 $(T_FLAGS) -DTEST_FORM_HAK=0
 
 HAK_BINS := $(patsubst %,$(B)/tests/hak/%,$(T_API) $(T_HAK))
 UNIT_BINS := $(patsubst %,$(B)/tests/unit/%,$(T_UNIT))
-LIBC_BINS := $(patsubst %,$(T)/libc/%,$(T_API) $(T_LIBC) $(T_CXX))
+LIBC_BINS := $(patsubst %,$(T)/libc/%,$(T_API) $(T_LIBC) $(T_ONLY_SECURE) $(T_CXX))
 STRESS_BINS := $(patsubst %,$(B)/stress/%,$(T_STRESS))
 
 $(B)/tests/%.o: tests/%.c
@@ -118,7 +120,8 @@ T_COUNTED := tests/test_libc_policy_cost.sh
 # blocks, which would be another one of so many at each run, and are reported in more lines.
 T_SECURE := $(patsubst %,test_api_%,calloc free free_sized invalid malloc misuse posix_memalign usable_size)
 group_secure = --group gcc-secure/libc --preload build/gcc-secure/libhakmem.so --timeout 180 \
-	--env "HAK_TEST_BUILD=secure HAK_TEST_FILES=build/gcc-tests HAKMEM_GUARD_SAMPLE=0" $(1:%=build/gcc-tests/libc/%)
+	--env "HAK_TEST_BUILD=secure HAK_TEST_FILES=build/gcc-tests HAKMEM_GUARD_SAMPLE=0" \
+	$(patsubst %,build/gcc-tests/libc/%,$(1) $(T_ONLY_SECURE))
 # What cannot be tried where a sanitizer has its own malloc, needs address space or forbids it.
 T_NOT_SAN := $(notdir $(basename $(shell grep -l '"the sanitizers' tests/test_*.c)))
 # What the archive can only do where each call takes the heap away, as in the builds for sanitizers.
@@ -185,6 +188,7 @@ PAIRS := $(foreach c,gcc clang,$(foreach b,release debug tiny $(SANITIZERS),$(c)
 # The same tests in tsan-tiny say little that tsan and tiny do not; the same races say a lot.
 STRESS_PAIRS := $(foreach c,gcc clang,$(foreach b,debug tiny $(SANITIZERS) tsan-tiny,$(c)-$(b)))
 REPLAY_PAIRS := $(PAIRS)
+STRESS_PAIRS += gcc-secure
 # CHECKED=1 leaves out what make check has just run on the same sources.
 ifeq ($(CHECKED),1)
 PAIRS := $(filter-out gcc-release gcc-debug gcc-tiny clang-ubsan,$(PAIRS))
@@ -203,6 +207,7 @@ check-all:
 		*) what="tests-build stress-build fuzz-build" ;; esac; \
 		$(MAKE) --no-print-directory -j2 CC=$$cc BUILD=$$b $$what || exit 1; \
 	done; done
+	$(call sub,gcc,secure) stress-build
 	$(call sub,gcc,release) $(MODEL_BIN)
 	@$(RUN) -o build/check-all/log $(if $(CHECKED),,$(call group_meta)) $(call group_models,weaken) $(call group_secure,$(T_API)) \
 		--group plants --say --timeout 900 stress/selftest.sh --group checkers --timeout 300 tests/checkers.sh \

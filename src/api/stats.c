@@ -118,6 +118,8 @@ static uint64_t add_heaps(struct hak_stats *s)
 		/* Sums of all heaps: what one sent, any other may have freed. */
 		s->queued += load_rlx(&h->x_sent_bytes) - load_rlx(&h->x_freed_bytes);
 		queued_blocks += load_rlx(&h->x_sent_blocks) - load_rlx(&h->x_freed_blocks);
+		s->held += quarantine_bytes(&h->quarantine);
+		s->held_blocks += quarantine_blocks(&h->quarantine);
 		for (unsigned k = 0; k < STASHES; k++) {
 			s->queued += load_rlx(&h->stash[k].x_bytes);
 			queued_blocks += load_rlx(&h->stash[k].x_blocks);
@@ -175,8 +177,8 @@ void stats_fill(struct hak_stats *s)
 	}
 	uint64_t queued_blocks = add_heaps(s);
 	struct guard_counts guards = guard_count();
-	s->live += s->whale_bytes - s->queued + guards.live_bytes;
-	s->live_blocks += s->whales - queued_blocks + guards.live;
+	s->live += s->whale_bytes - s->queued - s->held + guards.live_bytes;
+	s->live_blocks += s->whales - queued_blocks - s->held_blocks + guards.live;
 	s->resident += guard_resident();
 	s->mapped += guard_resident();
 	s->reserved += guards.reserved;
@@ -242,7 +244,9 @@ void text_append(char *text, size_t bytes, size_t *used, const char *format, ...
 	X(limit_hard) \
 	X(guarded) \
 	X(guarded_ever) \
-	X(guard_missed)
+	X(guard_missed) \
+	X(held) \
+	X(held_blocks)
 /* clang-format on */
 
 static void json_node(char *text, size_t bytes, size_t *used, unsigned i)
@@ -317,6 +321,8 @@ void stats_print(int fd)
 		s.heaps_live, s.heaps);
 	LINE("free, resident in the pools", "%10.1f MiB on %lu node(s)", MB(s.pooled), s.nodes);
 	LINE("on the way to another thread", "%10.1f MiB", MB(s.queued));
+	if (HAK_SECURE)
+		LINE("held back from reuse", "%10.1f MiB in %lu blocks", MB(s.held), s.held_blocks);
 	LINE("address space made accessible", "%10.1f MiB of %.0f MiB reserved", MB(s.mapped),
 		MB(s.reserved));
 	LINE("given back to the kernel", "%10.1f MiB in %lu calls", MB(s.purged), s.purge_calls);

@@ -66,6 +66,8 @@ void page_check_used(const struct page *page, const void *p, bool owned, const c
 		why = "double free: the block is free";
 	else if (unlikely(owned && is_away(page, offset)))
 		why = "double free: the block is free";
+	else if (HAK_SECURE && unlikely(((const struct block *)p)->mark == mark_resting(page)))
+		why = "double free: the block is free, and held back";
 	else if (unlikely(((const struct block *)p)->mark == mark_sent(page) ||
 			  ((const struct block *)p)->mark == mark_held(page)))
 		why = "double free: the block is on its way to the thread that owns it";

@@ -16,6 +16,7 @@ extern struct block list_end;
 /* Added to a page's mark. */
 #define MARK_SENT 1
 #define MARK_HELD 2
+#define MARK_RESTING 3 /* the last one: secure_is_marked */
 
 /* The mark of a block that is on the page's list, of one that is on its way there, and of one
  * that a reaper has taken on its way. */
@@ -32,6 +33,12 @@ static ALWAYS_INLINE uintptr_t mark_sent(const struct page *page)
 static ALWAYS_INLINE uintptr_t mark_held(const struct page *page)
 {
 	return secure_mark(page) + MARK_HELD;
+}
+
+/* Of a block that is held back (tls/quarantine.h). */
+static ALWAYS_INLINE uintptr_t mark_resting(const struct page *page)
+{
+	return secure_mark(page) + MARK_RESTING;
 }
 
 static ALWAYS_INLINE bool list_is_empty(const struct page *page)
@@ -65,13 +72,12 @@ static ALWAYS_INLINE bool page_may_free(const struct page *page, const void *p)
 {
 	uint32_t offset = (uint32_t)((uintptr_t)p & (SLICE_BYTES - 1));
 	return !HAK_CHECKED || (offset * page->start_factor < page->start_limit &&
-				       ((const struct block *)p)->mark != mark_listed(page));
+				       !secure_is_marked(p, mark_listed(page)));
 }
 
-/* Puts a block on the free list; true when that was the last one in use (I3). */
+/* Puts a wiped block on the free list; true when that was the last one in use (I3). */
 static ALWAYS_INLINE bool page_push(struct page *page, struct block *block)
 {
-	secure_wipe(page, block);
 	list_link(page, block, page->free);
 	page->free = block;
 	return counter32_dec_to_zero(&page->x_used);

@@ -19,7 +19,7 @@ static uint64_t mix(uint64_t z)
 	return z ^ z >> 31;
 }
 
-static uint64_t draw(void)
+uint64_t secure_random(void)
 {
 	uint64_t secret = load_rlx(&x_secret);
 	if (unlikely(!secret)) {
@@ -29,23 +29,28 @@ static uint64_t draw(void)
 	return mix(secret + add_rlx(&x_draws, 1) * 0x9e3779b97f4a7c15u);
 }
 
+void secure_big(struct page *page)
+{
+	page->mark = secure_random() & ~(uint64_t)3; /* freelist.h counts from here */
+}
+
 void secure_page(struct page *page, size_t block_bytes)
 {
 	size_t most = align_down(load_rlx(&options.x_wipe_bytes), BLOCK_ALIGN);
-	page->list_key = draw();
-	page->mark = draw() & ~(uint64_t)3; /* freelist.h counts from here */
+	page->list_key = secure_random();
+	secure_big(page);
 	page->wiped = (uint32_t)min_size(block_bytes, most);
 	page->span_bytes = (uint32_t)(page->slices * SLICE_BYTES);
 }
 
 void secure_order(uint16_t *order, size_t count)
 {
-	uint64_t state = draw();
+	uint64_t state = secure_random();
 	for (size_t i = 0; i < count; i++) {
 		size_t j = (size_t)(((state >> 32) * (i + 1)) >> 32);
 		order[i] = order[j];
 		order[j] = (uint16_t)i;
-		state = state * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
+		state = secure_next(state);
 	}
 }
 

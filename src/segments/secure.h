@@ -15,6 +15,17 @@
 /* Gives a page of which no block was made a key and a mark of its own. */
 void secure_page(struct page *page, size_t block_bytes);
 
+/* Gives one to a big block whose frees may be sent, as blocks of pages are. */
+void secure_big(struct page *page);
+
+uint64_t secure_random(void);
+
+/* A sequence of numbers whose high halves are random enough to draw places from. */
+static ALWAYS_INLINE uint64_t secure_next(uint64_t state)
+{
+	return state * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
+}
+
 /* Fills order[] with 0 .. count - 1 in random order. */
 void secure_order(uint16_t *order, size_t count);
 
@@ -31,12 +42,13 @@ static ALWAYS_INLINE uintptr_t secure_mark(const struct page *page)
 	return page->mark;
 }
 
+typedef long long secure_words __attribute__((vector_size(16), may_alias));
+
 /* Sixteen bytes, which the compiler must not turn into a call of memset. */
 static ALWAYS_INLINE void wipe_16(char *at)
 {
-	typedef long long words __attribute__((vector_size(16), may_alias));
-	*(words *)at = (words){0, 0};
-	__asm__("" : "+m"(*(words *)at));
+	*(secure_words *)at = (secure_words){0, 0};
+	__asm__("" : "+m"(*(secure_words *)at));
 }
 
 /*
@@ -65,6 +77,25 @@ static ALWAYS_INLINE void secure_wipe(const struct page *page, void *block)
 	wipe_16(end - 16);
 }
 
+/* Is what was wiped of a block still zero? */
+static ALWAYS_INLINE bool secure_is_wiped(const struct page *page, const void *block)
+{
+	const secure_words *at = (const secure_words *)block + 1,
+			   *end = (const secure_words *)block + page->wiped / sizeof *at;
+	secure_words any = {0, 0};
+	for (; end - at >= 5; at += 5)
+		any |= (at[0] | at[1]) | (at[2] | at[3]) | at[4];
+	for (; at < end; at++)
+		any |= *at;
+	return !(any[0] | any[1]);
+}
+
+/* Bears the block one of the marks of free blocks, from `listed` to `listed` + 3? */
+static ALWAYS_INLINE bool secure_is_marked(const struct block *block, uintptr_t listed)
+{
+	return block->mark - listed <= 3;
+}
+
 /* The link and the mark of a block that is handed out. */
 static ALWAYS_INLINE void secure_unlink(struct block *block)
 {
@@ -77,6 +108,11 @@ static ALWAYS_INLINE void secure_page(struct page *page, size_t block_bytes)
 {
 	(void)page;
 	(void)block_bytes;
+}
+
+static inline void secure_big(struct page *page)
+{
+	(void)page;
 }
 
 static ALWAYS_INLINE void secure_order(uint16_t *order, size_t count)
@@ -102,6 +138,18 @@ static ALWAYS_INLINE void secure_wipe(const struct page *page, void *block)
 {
 	(void)page;
 	(void)block;
+}
+
+static inline bool secure_is_wiped(const struct page *page, const void *block)
+{
+	(void)page;
+	(void)block;
+	return true;
+}
+
+static ALWAYS_INLINE bool secure_is_marked(const struct block *block, uintptr_t listed)
+{
+	return block->mark == listed;
 }
 
 static ALWAYS_INLINE void secure_unlink(struct block *block)

@@ -17,8 +17,8 @@
  *      x_carved only while it holds x_tail.
  *  I3  x_used of a page = blocks neither on its free list nor away, plus 1 while it is the
  *      current page of its class (the pin), so the fast free of a current page
- *      never sees zero. Blocks in a stash or an inbox count as used, and so do those of
- *      the units in x_reaped: free, purged, and not collected by the owner yet.
+ *      never sees zero. Blocks in a stash, an inbox or a quarantine count as used, and so
+ *      do those of the units in x_reaped: free, purged, and not collected by the owner yet.
  *  I4  A page that nobody owns has at least one block in use. Whoever frees
  *      such a block takes the page over first. Its x_reaped is empty [V2].
  *  I5  A page that is let go with an eighth of its room free has its bit in the
@@ -29,8 +29,9 @@
  *  I7  A descriptor whose slice is in the pool has x_owner == OWNER_NONE.
  *  I8  A block of a small page bears a mark in its second word while it is free: listed, from
  *      when it is on its page's list, sent, from when it is stashed or in an inbox, or held,
- *      while a reaper has it in hand. malloc takes the mark away. So a block with a mark is
- *      not freed again, and one without is not handed out.
+ *      while a reaper has it in hand, or resting, in a quarantine (secure library). malloc
+ *      takes the mark away. So a block with a mark is not freed again, and one without is not
+ *      handed out.
  *  I9  Descriptors, regions and heaps are type-stable: never unmapped, never
  *      reused as anything else.
  *  I10 What is accessible is in the pool, or in a span or whale that somebody owns, and

@@ -80,7 +80,7 @@ void verify_page(struct page *page)
 				!load_rlx(&page->x_reaped),
 			page);
 	else
-		REQUIRE(pinned || page->queued || page->first_class, page);
+		REQUIRE(HAK_SECURE || pinned || page->queued || page->first_class, page);
 }
 
 static bool bit_of(_Atomic(uint64_t) *x_words, size_t index)

@@ -184,6 +184,16 @@ void free_emptied(struct page *page)
 	heap_give(tls_home);
 }
 
+/* The young half of the quarantine is full. */
+void free_turn(void)
+{
+	heap_hold();
+	int saved = errno;
+	quarantine_turn(tls_home);
+	errno = saved;
+	heap_give(tls_home);
+}
+
 void free_mid_fast(void *p, struct page *page)
 {
 	struct heap *h = heap_look();

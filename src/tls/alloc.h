@@ -38,6 +38,7 @@ void block_check_size(const void *p, size_t size, size_t align, bool resized);
 void free_slow(void *p);
 void free_checked(void *p, size_t size); /* see block_free_sized */
 void free_emptied(struct page *page);
+void free_turn(void);
 void free_mid_fast(void *p, struct page *page);
 
 static ALWAYS_INLINE void *block_alloc(size_t size)
@@ -50,6 +51,22 @@ static ALWAYS_INLINE void *block_alloc(size_t size)
 	struct block *block = page_pop(h->direct[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN]);
 	heap_done(h);
 	return likely(block) ? block : alloc_small_slow(size);
+}
+
+/* A block of a page of this thread's own. */
+static ALWAYS_INLINE void free_own(struct heap *h, struct page *page, void *p)
+{
+	secure_wipe(page, p);
+	if (quarantine_is_on(&h->quarantine)) {
+		if (unlikely(quarantine_put(&h->quarantine, page, p))) {
+			free_turn();
+			return;
+		}
+	} else if (unlikely(page_push(page, p))) {
+		free_emptied(page);
+		return;
+	}
+	heap_done(h);
 }
 
 static ALWAYS_INLINE void block_free(void *p)
@@ -66,10 +83,8 @@ static ALWAYS_INLINE void block_free(void *p)
 		if (unlikely(!page_may_free(page, p))) {
 			heap_done(h);
 			free_slow(p);
-		} else if (unlikely(page_push(page, p))) {
-			free_emptied(page);
 		} else {
-			heap_done(h);
+			free_own(h, page, p);
 		}
 		return;
 	}

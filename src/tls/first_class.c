@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "segments/map.h"
 #include "segments/page.h"
+#include "segments/secure.h"
 #include "tls/alloc.h"
 
 #include <string.h>
@@ -113,6 +114,7 @@ static void keep(struct heap *h, void *block)
 {
 	struct page *page = block_page(block);
 	page->keeper = h;
+	secure_big(page);
 	store_rlx(&page->x_owner, page_owner(page) | OWNER_KEPT);
 	heap_keep(&h->kept, page);
 }

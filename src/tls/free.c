@@ -37,19 +37,6 @@ static ALWAYS_INLINE void spend_credit(struct heap *h)
 		heap_settle(h);
 }
 
-static void push_owned(struct heap *h, struct page *page, struct block *block)
-{
-	/* A page of a first-class heap that is neither current nor queued was full. */
-	bool kept_full = page->first_class && !page->queued && !load_rlx(&page->x_pinned);
-	bool empty = page_push(page, block);
-	if (kept_full)
-		heap_unkeep(&h->full, page);
-	if (empty)
-		heap_page_emptied(h, page);
-	else if (kept_full)
-		heap_enqueue(h, page);
-}
-
 /*
  * Keeps a page that was taken over, within the heap's bound. A thread that does
  * not allocate has no use for room in pages: it offers the ones that have the
@@ -73,13 +60,53 @@ static void keep_taken(struct heap *h, struct page *page)
 	}
 }
 
-/* The page was nobody's and is ours now. */
-static void free_taken(struct heap *h, struct page *page, struct block *block)
+/*
+ * A page of ours that is neither current nor queued is on the list of full ones: of a
+ * first-class heap, or taken over for a block that is held back.
+ */
+static bool is_kept_full(const struct page *page)
+{
+	return (HAK_SECURE || page->first_class) && !page->queued && !load_rlx(&page->x_pinned);
+}
+
+static void push_owned(struct heap *h, struct page *page, struct block *block)
+{
+	bool kept_full = is_kept_full(page);
+	bool empty = page_push(page, block);
+	if (kept_full)
+		heap_unkeep(&h->full, page);
+	if (empty)
+		heap_page_emptied(h, page);
+	else if (kept_full && page->first_class)
+		heap_enqueue(h, page);
+	else if (kept_full)
+		keep_taken(h, page);
+}
+
+/* A wiped block comes back to a page of ours, now or after its quarantine. */
+static void come_back(struct heap *h, struct page *page, struct block *block)
+{
+	if (!quarantine_is_on(&h->quarantine) || h->leaving)
+		push_owned(h, page, block);
+	else if (quarantine_put(&h->quarantine, page, block))
+		quarantine_turn(h);
+}
+
+static void note_taken(struct heap *h)
 {
 	counter64_add(&h->x_taken, 1);
 	/* What others freed of our pages makes room for this one: look soon. */
 	h->slow_frees |= DRAIN_EVERY - 1;
-	if (page_push(page, block))
+}
+
+/* The page was nobody's and is ours now. */
+static void free_taken(struct heap *h, struct page *page, struct block *block)
+{
+	note_taken(h);
+	if (quarantine_is_on(&h->quarantine) && !h->leaving) {
+		heap_keep(&h->full, page);
+		come_back(h, page, block);
+	} else if (page_push(page, block))
 		page_free(page);
 	else
 		keep_taken(h, page);
@@ -196,10 +223,11 @@ void heap_free_mid(struct heap *h, struct page *page)
 static void free_small(struct heap *h, struct page *page, struct block *block, uintptr_t owner)
 {
 	page_check_start(page, block);
+	secure_wipe(page, block);
 	for (;;) {
 		if (owner == (uintptr_t)h) {
 			page_check_used(page, block, true, "free");
-			push_owned(h, page, block);
+			come_back(h, page, block);
 			return;
 		}
 		if (owner != OWNER_NOBODY) {
@@ -280,6 +308,22 @@ static void orphan(struct heap *to, struct page *page, struct block *block)
 	inbox_push(&to->inbox, block, block);
 }
 
+void heap_free_held(struct heap *h, struct page *page, struct block *block)
+{
+	uintptr_t owner = page_owner_acq(page);
+	while (owner == OWNER_NOBODY) {
+		if (page_take(page, (uintptr_t)h)) {
+			note_taken(h);
+			heap_keep(&h->full, page);
+		}
+		owner = page_owner_acq(page);
+	}
+	if (owner == (uintptr_t)h)
+		push_owned(h, page, block);
+	else
+		send(h, (struct heap *)owner, page, block, false);
+}
+
 void free_without_heap(struct page *page, struct block *block)
 {
 	uintptr_t owner = page_owner_acq(page);
@@ -287,8 +331,10 @@ void free_without_heap(struct page *page, struct block *block)
 		page = page->head;
 		owner = page_owner_acq(page);
 	}
-	if (owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX)
+	if (owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX) {
 		page_check_start(page, block);
+		secure_wipe(page, block);
+	}
 	if (owner > OWNER_SPECIAL_MAX)
 		orphan((struct heap *)owner, page, block);
 	else if (owner == OWNER_NOBODY)
@@ -325,6 +371,7 @@ void free_other(void *p, struct page *page, uintptr_t owner)
 		return;
 	}
 	page_check_start(page, p);
+	secure_wipe(page, p);
 	send(h, (struct heap *)owner, page, p, false);
 	drain_now_and_then(h);
 	heap_give(h);
@@ -346,7 +393,7 @@ bool heap_drain(struct heap *h)
 		bytes += load_rlx(&page->x_bytes);
 		if (likely(page_owner(page) == (uintptr_t)h)) {
 			page_check_used(page, block, true, "free");
-			push_owned(h, page, block);
+			come_back(h, page, block);
 		} else {
 			heap_free(h, page, block);
 		}

@@ -197,8 +197,11 @@ static struct page *next_page(struct heap *h, unsigned c)
 		page = page_take_partial(h->node, c, (uintptr_t)h);
 	if (!page && !h->first_class && unlikely(topology_generation() != 0))
 		page = adopt(h, c);
-	if (!page)
+	if (!page) {
+		/* A thread that only allocates must not hold blocks back for good. */
+		quarantine_turn(h);
 		return fresh_page(h, c);
+	}
 	counter64_add(&h->x_taken, 1);
 	return page;
 }
@@ -360,6 +363,7 @@ static void flush_pages(struct heap *h)
  */
 void heap_settle(struct heap *h)
 {
+	quarantine_flush(h);
 	flush_pages(h);
 	close_mid(h);
 }
@@ -368,6 +372,7 @@ void heap_flush(struct heap *h)
 {
 	bool was_leaving = h->leaving;
 	h->leaving = true;
+	quarantine_flush(h);
 	do {
 		stash_flush_all(h);
 		heap_flush_mid(h);

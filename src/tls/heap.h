@@ -9,9 +9,10 @@
 
 #include "segments/inbox.h"
 #include "segments/types.h"
+#include "tls/quarantine.h"
 
 #define STASHES 8
-#define HEAP_SHIFT 12
+#define HEAP_SHIFT (12 + HAK_SECURE)
 
 /* Blocks of one other heap, gathered before they are sent. */
 struct stash {
@@ -38,14 +39,14 @@ struct heap {
 	bool mid_full; /* own: they overflowed since one was last taken from the node */
 	bool mid_idle; /* own: they did so again; nothing is cached until then */
 	struct page_queue queue[SMALL_CLASSES]; /* own: other pages with room, oldest first */
-	uintptr_t caller;             /* own: where the program asks for the block in hand */
-	size_t fresh_bytes;           /* own: of spans taken that were not resident */
-	size_t partial_bytes;         /* own: bytes of those pages */
-	struct stash stash[STASHES];  /* own: by address of the receiving heap */
-	unsigned stash_credit;        /* own: blocks that may still be stashed */
-	struct block *pending;        /* own: taken from an inbox, not yet freed */
-	struct page *full;            /* own: full pages of a first-class heap */
-	struct page *kept;            /* own: its mid blocks and whales */
+	uintptr_t caller;            /* own: where the program asks for the block in hand */
+	size_t fresh_bytes;          /* own: of spans taken that were not resident */
+	size_t partial_bytes;        /* own: bytes of those pages */
+	struct stash stash[STASHES]; /* own: by address of the receiving heap */
+	unsigned stash_credit;       /* own: blocks that may still be stashed */
+	struct block *pending;       /* own: taken from an inbox, not yet freed */
+	struct page *full; /* own: full pages of a first-class heap; or see heap_hold_back */
+	struct page *kept; /* own: its mid blocks and whales */
 	uint8_t grown[SMALL_CLASSES]; /* own: fresh pages taken, up to 255 */
 	uint8_t node;                 /* const: the node of its memory */
 	uint8_t place;                /* own: where its spans and whales come from now */
@@ -61,6 +62,8 @@ struct heap {
 	uint32_t slow_frees;           /* own: since start, for what is done now and then */
 	_Atomic(uint32_t) x_next_free; /* any: relaxed; link on the stack [H1] */
 
+	struct quarantine quarantine; /* own */
+
 	/* Written by other threads: a line of its own. */
 	struct inbox inbox __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_state; /* any: enum heap_state [F2] */
@@ -70,7 +73,7 @@ struct heap {
 	struct block *_Atomic x_left;
 	_Atomic(uint64_t) x_left_drained, x_seen_drained;
 	_Atomic(bool) x_waited;
-} __attribute__((aligned(1 << HEAP_SHIFT)));
+} __attribute__((aligned(1 << 12)));
 _Static_assert(sizeof(struct heap) == 1 << HEAP_SHIFT, "an idle thread's heap is one page");
 
 /* Two heaps without anything, so that the fast paths need not ask whether there is one. */
@@ -166,6 +169,9 @@ void *heap_alloc_mid(struct heap *h, unsigned size_class, size_t align, bool *ze
  */
 void heap_free(struct heap *h, struct page *page, struct block *block);
 void heap_free_slow(struct heap *h, struct page *page, struct block *block);
+
+/* Frees a block that leaves the heap's quarantine. */
+void heap_free_held(struct heap *h, struct page *page, struct block *block);
 
 /* The same when there is no memory for a heap. */
 void free_without_heap(struct page *page, struct block *block);

@@ -101,6 +101,7 @@ struct heap *heap_get(unsigned node, bool first_class)
 
 void heap_open(struct heap *h)
 {
+	quarantine_open(h);
 	atomic_store_explicit(&h->x_state, HEAP_LIVE, memory_order_seq_cst); /* [F2+] */
 }
 
@@ -119,6 +120,7 @@ void heap_close(struct heap *h)
 	/* A heap that is FREE owns no page, so nobody can be told to send it a block;
 	 * what came in before is freed here, what comes late is freed by its sender. */
 	h->leaving = true;
+	quarantine_open(h);
 	for (;;) {
 		heap_flush(h);
 		xchg_sc(&h->x_state, HEAP_FREE); /* [F2] */

@@ -90,11 +90,26 @@ static void verify_stashes(struct heap *h)
 	}
 }
 
-/* The lists of a first-class heap, by which it is destroyed. */
+/* What is held back counts as used, and nobody has written to it. */
+static void verify_quarantine(struct heap *h)
+{
+	struct quarantine *q = &h->quarantine;
+	for (uint32_t i = 0; i < quarantine_blocks(q); i++) {
+		struct block *block = quarantine_block(q, i);
+		REQUIRE(map_region(block), h);
+		struct page *page = block_page(block);
+		REQUIRE(page_owner(page) == OWNER_NOBODY || page_owner(page) > OWNER_SPECIAL_MAX,
+			h);
+		page_check_held(page, block);
+	}
+	REQUIRE(!h->first_class || !quarantine_is_on(q), h);
+}
+
+/* Of a first-class heap, by which it is destroyed; or of pages that wait for blocks held back. */
 static void verify_kept(struct heap *h, struct found *f)
 {
 	for (struct page *page = h->full; page; page = page->next) {
-		REQUIRE(page_owner(page) == (uintptr_t)h && page->first_class, h);
+		REQUIRE(page_owner(page) == (uintptr_t)h && (HAK_SECURE || page->first_class), h);
 		REQUIRE(!page->queued && !load_rlx(&page->x_pinned), h);
 		f->owned++;
 	}
@@ -112,7 +127,8 @@ static void verify_heap(struct heap *h, struct found *f)
 		partial += verify_queue(h, c, f);
 	}
 	REQUIRE(partial == h->partial_bytes, h);
-	REQUIRE(h->first_class || (!h->full && !h->kept), h);
+	REQUIRE(h->first_class || (!h->full && !h->kept) || quarantine_blocks(&h->quarantine), h);
+	verify_quarantine(h);
 	verify_mids(h, f);
 	verify_stashes(h);
 	verify_kept(h, f);
@@ -123,6 +139,7 @@ static void verify_free(struct heap *h)
 {
 	for (unsigned c = 0; c < SMALL_CLASSES; c++)
 		REQUIRE(h->current[c] == &page_none, h);
+	REQUIRE(!quarantine_blocks(&h->quarantine), h);
 	REQUIRE(!h->partial_bytes && !h->pending && !h->full && !h->kept, h);
 }
 
