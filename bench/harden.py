@@ -20,10 +20,12 @@ from summary import Summary
 from tables import interval, number
 
 UNCHECKED, SECURE = "unchecked", "secure"
-# The secure library with parts of it off.
+# The secure library with more and more of it off.
+OFF = {"HAKMEM_GUARD_SAMPLE": "0"}, {"HAKMEM_QUARANTINE": "0"}, {"HAKMEM_WIPE_BYTES": "0"}
 PARTS = {
-    "no quarantine": {"HAKMEM_QUARANTINE": "0"},
-    "and no wipe": {"HAKMEM_QUARANTINE": "0", "HAKMEM_WIPE_BYTES": "0"},
+    "no sampling": OFF[0],
+    "nor quarantine": OFF[0] | OFF[1],
+    "nor wipe": OFF[0] | OFF[1] | OFF[2],
 }
 # Each of the first over the second.
 RATIOS = [(HAKMEM, UNCHECKED), (SECURE, HAKMEM), *((part, HAKMEM) for part in PARTS), (SECURE, GLIBC), (SECURE, MIMALLOC)]
