@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void print_line(const char *head, const char *format, va_list values)
@@ -48,6 +49,24 @@ void test_skip(const char *format, ...)
 	print_line("skipped: ", format, values);
 	va_end(values);
 	_exit(77);
+}
+
+uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void use_block(void *(*allocate)(size_t), void (*release)(void *), size_t bytes)
+{
+	volatile char *block = allocate(bytes);
+
+	CHECK(block, "a block of %zu bytes", bytes);
+	for (size_t i = 0; i < bytes; i += 4096)
+		block[i] = 1;
+	release((void *)block);
 }
 
 /* The pattern goes by words; -fno-builtin is for malloc, a copy of 8 bytes shall be one store. */

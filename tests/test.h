@@ -62,6 +62,12 @@ void pattern_fill(void *block, size_t bytes, uint64_t seed);
 bool pattern_ok(const void *block, size_t bytes, uint64_t seed);
 bool all_zero(const void *block, size_t bytes);
 
+/* Of a clock that only goes on. */
+uint64_t now_ms(void);
+
+/* A block is allocated, touched and freed: from one place in the program, so one site of big blocks. */
+void use_block(void *(*allocate)(size_t), void (*release)(void *), size_t bytes);
+
 /* Resident bytes of this process, and their highest value so far. */
 size_t resident_bytes(void);
 

@@ -12,32 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SMALL = 2 << 20, LARGE = 12 << 20, EVERY_MS = 40, FILE_BYTES = 4096 };
 
-static void *volatile block;
 static char directory[] = "/tmp/hakmem-policy-XXXXXX", path[64], text[FILE_BYTES];
 static size_t length;
 
-static uint64_t now_ms(void)
+static void use(size_t size)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static __attribute__((noinline)) void use(size_t size)
-{
-	char *p = hak_malloc(size);
-
-	CHECK(p, "hak_malloc(%zu)", size);
-	block = p;
-	for (size_t i = 0; i < size; i += 4096)
-		p[i] = 1;
-	hak_free(p);
+	use_block(hak_malloc, hak_free, size);
 }
 
 static uint64_t choice(void)

@@ -64,14 +64,6 @@ static void pause_ms(long ms)
 		;
 }
 
-static long now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void make(const struct way *way, size_t total)
 {
 	uint64_t seed = 7;
@@ -138,7 +130,7 @@ static void check_way(void *argument)
 	const struct way *way = argument;
 	size_t before, full, after = 0;
 	pthread_t thread;
-	long begin;
+	uint64_t begin;
 
 	memset(block, 1, sizeof block);
 	pthread_barrier_init(&made, NULL, 2);
@@ -161,8 +153,9 @@ static void check_way(void *argument)
 		after = resident_bytes();
 	} while (after > before + live + way->most && now_ms() - begin < COMES_BACK_MS + BUSY_MS);
 	CHECK(after <= before + live + way->most,
-		"%s: %zu KiB before, %zu full, %zu after %ld ms, and %zu are of the blocks left",
-		way->name, before / KIB, full / KIB, after / KIB, now_ms() - begin, live / KIB);
+		"%s: %zu KiB before, %zu full, %zu after %llu ms, and %zu are of the blocks left",
+		way->name, before / KIB, full / KIB, after / KIB,
+		(unsigned long long)(now_ms() - begin), live / KIB);
 	check_survivors();
 	pthread_barrier_wait(&ended);
 	pthread_join(thread, NULL);

@@ -9,32 +9,16 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SMALL = 2 << 20, LARGE = 12 << 20, LARGE_EVERY_MS = 40, THREADS = 8, PATIENCE_MS = 30000 };
 
-static void *volatile block;
 static int (*policy_stats)(int, unsigned, struct hak_policy_stats *, size_t);
 static void (*stats)(struct hak_stats *, size_t);
 
-static uint64_t now_ms(void)
+static void use(size_t size)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static __attribute__((noinline)) void use(size_t size)
-{
-	char *p = a_malloc(size);
-
-	CHECK(p, "malloc(%zu)", size);
-	block = p;
-	for (size_t i = 0; i < size; i += 4096)
-		p[i] = 1;
-	a_free(p);
+	use_block(a_malloc, a_free, size);
 }
 
 static struct hak_policy_stats hot(void)

@@ -16,7 +16,9 @@
 #define load_sc(p) atomic_load_explicit((p), memory_order_seq_cst)
 #define store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define store_sc(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 
+#define xchg_rlx(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define xchg_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define xchg_sc(p, v) atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 

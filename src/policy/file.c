@@ -147,8 +147,7 @@ bool policy_file_save(void)
 		errno = EINVAL;
 		return false;
 	}
-	if (!atomic_compare_exchange_strong_explicit(
-		    &x_busy, &idle, true, memory_order_acquire, memory_order_relaxed)) { /* [Y5] */
+	if (!cas_acq(&x_busy, &idle, true)) { /* [Y5] */
 		errno = EBUSY;
 		return false;
 	}

@@ -102,7 +102,7 @@ struct heap *heap_get(unsigned node, bool first_class)
 void heap_open(struct heap *h)
 {
 	quarantine_open(h);
-	atomic_store_explicit(&h->x_state, HEAP_LIVE, memory_order_seq_cst); /* [F2+] */
+	store_sc(&h->x_state, HEAP_LIVE); /* [F2+] */
 }
 
 static void push(struct heap *h)
