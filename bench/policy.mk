@@ -30,7 +30,7 @@ trace-redis: $(BENCH_BIN)/trace_record.so
 
 # The library's own ratings, estimates and sites, as they are, in a model of its pool.
 SIM_OBJ := $(patsubst %,$(BENCH_BIN)/%.o,policy_sim policy_players policy_model)
-SIM_LIB := $(patsubst %,$(B)/src/policy/%.o,elo estimate contest learner world site)
+SIM_LIB := $(patsubst %,$(B)/src/policy/%.o,elo estimate contest learner patience world site)
 
 $(SIM_OBJ): $(BENCH_BIN)/%.o: bench/%.c $(wildcard bench/policy_*.h src/policy/*.h) $(BENCH_HEADERS)
 	@mkdir -p $(@D)

@@ -15,6 +15,8 @@
 #define BOUND_PERCENT 50u
 #define TRAFFIC_BYTES ((uint64_t)512 << 10)
 
+unsigned model_fault_ns = 2400, model_purge_ns = 360;
+
 enum state { CLEAN, DIRTY, USED };
 
 struct unit {
@@ -46,6 +48,7 @@ void model_init(struct model *m)
 				bench_map(counts[i] * sizeof(struct unit))};
 	}
 	m->next_tick_us = MODEL_TICK_MS * 1000u;
+	m->next_step_us = MODEL_STEP_MS * 1000u;
 }
 
 void model_drop(struct model *m)
@@ -64,7 +67,7 @@ static void purge_unit(struct model *m, const struct space *s, struct unit *u)
 		m->due -= s->unit_bytes;
 	u->due = u->batched = false;
 	m->dirty -= s->unit_bytes;
-	m->costs.cpu_ns += s->unit_bytes / PAGE_BYTES * MODEL_PURGE_NS;
+	m->costs.cpu_ns += s->unit_bytes / PAGE_BYTES * model_purge_ns;
 }
 
 static void purge_due(struct model *m)
@@ -103,12 +106,32 @@ static void pass(struct model *m, uint64_t us)
 	m->now_us = us;
 }
 
+/* Between ticks: blocks that were to stay for less. */
+static void step(struct model *m)
+{
+	const struct space *s = &m->spaces[WHALES];
+
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct unit *u = &s->units[i];
+
+		if (u->state == DIRTY && u->stamp.stays_ms &&
+			m->now_us - u->since_us >= u->stamp.stays_ms * 1000u)
+			purge_unit(m, s, u);
+	}
+}
+
 void model_advance(struct model *m, uint64_t us)
 {
-	while (m->next_tick_us <= us) {
-		pass(m, m->next_tick_us);
-		tick(m);
-		m->next_tick_us += MODEL_TICK_MS * 1000u;
+	while (m->next_tick_us <= us || m->next_step_us <= us) {
+		if (m->next_tick_us <= m->next_step_us) {
+			pass(m, m->next_tick_us);
+			tick(m);
+			m->next_tick_us += MODEL_TICK_MS * 1000u;
+		} else {
+			pass(m, m->next_step_us);
+			step(m);
+			m->next_step_us += MODEL_STEP_MS * 1000u;
+		}
 	}
 	pass(m, us);
 }
@@ -145,7 +168,7 @@ static void take(
 	} else {
 		reuse->faulted += bytes;
 		m->costs.faults += bytes / PAGE_BYTES;
-		m->costs.cpu_ns += bytes / PAGE_BYTES * MODEL_FAULT_NS;
+		m->costs.cpu_ns += bytes / PAGE_BYTES * model_fault_ns;
 	}
 	u->state = USED;
 	u->due = u->batched = false;

@@ -4,8 +4,8 @@
  * all of it costs. No memory is touched and no time passes but the trace's.
  *
  * Modelled: spans of 64 KiB slices within a granule and runs of granules; resident
- * memory claimed first, then the lowest address; batches of 4 MiB; ticks of 500 ms; the
- * byte bound. Not modelled: huge pages, caches of threads, blocks below 64 KiB.
+ * memory claimed first, then the lowest address; batches of 4 MiB; ticks of 500 ms, and
+ * steps between them for what stays for less; the byte bound. Not modelled: huge pages, caches of threads, blocks below 64 KiB.
  */
 #ifndef BENCH_POLICY_MODEL_H
 #define BENCH_POLICY_MODEL_H
@@ -23,6 +23,8 @@ struct stamp {
 	uint64_t block; /* bytes of the freed block */
 	uint8_t context, arm;
 	bool kept;
+	int patience;      /* as policy/learner.h has it */
+	uint32_t stays_ms; /* if it is kept; 0: for the purge delay */
 };
 
 /* A freed block, or part of it, was claimed again. */
@@ -48,7 +50,7 @@ struct model {
 	uint64_t worked;                /* bytes of all blocks */
 	uint64_t dirty, dirty_low, due; /* as in struct node, in bytes */
 	uint64_t in_use;                /* bytes of units */
-	uint64_t next_tick_us;
+	uint64_t next_tick_us, next_step_us;
 	struct space *spaces;
 };
 
@@ -60,8 +62,10 @@ struct place {
 
 #define MODEL_TICK_MS 500u
 #define MODEL_BATCH_BYTES ((uint64_t)4 << 20)
-#define MODEL_FAULT_NS 1000u
-#define MODEL_PURGE_NS 90u
+#define MODEL_STEP_MS 30u
+
+/* What a page of 4 KiB costs: at first those of a virtual machine, Linux 6.18. */
+extern unsigned model_fault_ns, model_purge_ns;
 
 void model_init(struct model *m);
 

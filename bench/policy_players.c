@@ -53,6 +53,11 @@ bool player_keeps(struct player *p, unsigned context, uint64_t bytes)
 	return bin <= player_arm(p, context);
 }
 
+unsigned player_patience(const struct player *p, uint64_t bytes)
+{
+	return p->kind == PLAY_ELO ? learner_patience(p->learner, estimate_bin(bytes)) : 0;
+}
+
 static unsigned next_ucb1(struct bandit *b, double per_byte)
 {
 	double all = 0, best = -1;
@@ -95,7 +100,7 @@ static void observe_own(struct player *p, const struct reuse *r, const struct su
 {
 	struct bandit *b = &p->bandits[r->stamp.context];
 	double pages = (double)r->faulted / 4096;
-	double ns = pages * (MODEL_FAULT_NS + MODEL_PURGE_NS);
+	double ns = pages * (model_fault_ns + model_purge_ns);
 	uint32_t age;
 	unsigned next;
 
@@ -129,8 +134,8 @@ static void observe_all(struct player *p, const struct reuse *r)
 		.interval_ms = (int32_t)(r->now_ms - r->stamp.freed_ms),
 	};
 
-	if (learner_reused(
-		    p->learner, r->stamp.context, &event, r->stamp.kept, !r->faulted, r->now_ms))
+	if (learner_reused(p->learner, r->stamp.context, &event,
+		    r->stamp.kept ? r->stamp.patience : PURGED, !r->faulted, r->now_ms))
 		p->full |= (uint8_t)(1u << r->stamp.context);
 }
 
@@ -142,20 +147,20 @@ void player_reused(struct player *p, const struct reuse *r, const struct surroun
 		observe_own(p, r, around);
 }
 
-void player_claimed(struct player *p, uint64_t bytes, uint64_t fresh)
+void player_claimed(struct player *p, uint64_t bytes, uint64_t fresh, uint64_t in_use)
 {
 	if (p->kind == PLAY_ELO)
-		learner_claimed(p->learner, 0, bytes, fresh, false);
+		learner_claimed(p->learner, 0, bytes, fresh, false, fresh ? in_use : 0);
 }
 
-void player_close(struct player *p, const struct surroundings *around, uint32_t now_ms)
+void player_close(struct player *p, uint64_t in_use, uint32_t now_ms)
 {
 	for (unsigned i = 0; i < CONTEXTS; i++) {
 		unsigned before = p->learner->contest[i].choice;
 
 		if (!(p->full & 1u << i))
 			continue;
-		learner_close(p->learner, i, around->in_use, now_ms);
+		learner_close(p->learner, i, in_use, now_ms);
 		p->changes += p->learner->contest[i].choice != before;
 	}
 	p->full = 0;

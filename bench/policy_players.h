@@ -40,7 +40,6 @@ struct player {
 /* `turnover`: traffic per ms over peak bytes in use, of the bandits' idle memory. */
 struct surroundings {
 	double turnover, c0_ns;
-	uint64_t in_use;
 };
 
 void player_init(struct player *p, enum kind kind, unsigned arm, uint32_t seed);
@@ -50,14 +49,17 @@ unsigned player_arm(const struct player *p, unsigned context);
 
 bool player_keeps(struct player *p, unsigned context, uint64_t bytes);
 
+/* For how long, if it does: the number of policy/patience.h. */
+unsigned player_patience(const struct player *p, uint64_t bytes);
+
 /* A big block was claimed, of which `fresh` bytes were not resident. */
-void player_claimed(struct player *p, uint64_t bytes, uint64_t fresh);
+void player_claimed(struct player *p, uint64_t bytes, uint64_t fresh, uint64_t in_use);
 
 /* Of one of the freed blocks that it was made of; before player_claimed. */
 void player_reused(struct player *p, const struct reuse *r, const struct surroundings *around);
 
 /* The claim is over. */
-void player_close(struct player *p, const struct surroundings *around, uint32_t now_ms);
+void player_close(struct player *p, uint64_t in_use, uint32_t now_ms);
 
 void player_end(struct player *p);
 

@@ -3,7 +3,7 @@
  * model of the pool: what ELO ratings (the library's own code), UCB1 and hill climbing
  * cost over the best fixed threshold of the same trace.
  *
- *     policy_sim [seeds=10] NAME=TRACE...
+ *     policy_sim [seeds=10] [fault_ns=2400] [purge_ns=360] NAME=TRACE...
  *
  * Learners begin with the library's first choice, "ELO, any" with one that the seed
  * draws; costs are means over the seeds, and the worst is shown of "any". One learner
@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include "common.h"
 #include "policy/clock.h"
+#include "policy/patience.h"
 #include "policy/site.h"
 #include "policy_model.h"
 #include "policy_players.h"
@@ -48,6 +49,11 @@ uint32_t os_now_ms(void)
 uint64_t os_thread_faults(void)
 {
 	return model.costs.faults;
+}
+
+uint32_t os_fault_ns(void)
+{
+	return model_fault_ns;
 }
 
 void *os_map(size_t bytes)
@@ -102,15 +108,14 @@ static void allocate(struct held *h, uint64_t bytes)
 	model_alloc(&model, bytes, &h->place, reused, NULL);
 	if (bytes < CHOICE_BYTES)
 		return;
-	around.in_use = model.in_use;
-	player_claimed(player, bytes, (model.costs.faults - faults) * PAGE_BYTES);
-	player_close(player, &around, (uint32_t)(model.now_us / 1000));
+	player_claimed(player, bytes, (model.costs.faults - faults) * PAGE_BYTES, model.in_use);
+	player_close(player, model.in_use, (uint32_t)(model.now_us / 1000));
 }
 
 /* It would idle for longer than its faults are worth, or the helper would take it anyway. */
 static bool hindsight_keeps(uint64_t number)
 {
-	double fault = 0.4 * (MODEL_FAULT_NS + MODEL_PURGE_NS) / 4096 / C0_NS + 0.3;
+	double fault = 0.4 * (model_fault_ns + model_purge_ns) / 4096 / C0_NS + 0.3;
 	double worth_ms = fault / (0.3 * around.turnover);
 	double most = worth_ms < MODEL_TICK_MS * 1.5 ? worth_ms : MODEL_TICK_MS * 1.5;
 
@@ -133,6 +138,8 @@ static enum fate fate_of(const struct held *h, struct stamp *stamp)
 		return hindsight_keeps(free_number) ? FATE_KEPT : FATE_BATCH;
 	stamp->arm = (uint8_t)player_arm(player, class);
 	stamp->kept = player_keeps(player, class, h->place.bytes);
+	stamp->patience = (int)player_patience(player, h->place.bytes);
+	stamp->stays_ms = stamp->kept ? patience_ms((unsigned)stamp->patience, 0) : 0;
 	return stamp->kept ? FATE_KEPT : FATE_BATCH;
 }
 
@@ -141,6 +148,7 @@ static double play(const struct trace *t, struct held *held, struct player *who)
 {
 	memset(sites, 0, sizeof(sites));
 	memset(&world_now, 0, sizeof(world_now));
+	world_now.x_purge_ns = model_purge_ns;
 	model_init(&model);
 	around.c0_ns = C0_NS;
 	player = who;
@@ -238,7 +246,7 @@ static void read_file(const char *argument, char *name, size_t room, struct trac
 	FILE *file;
 
 	if (!equals || equals == argument || (size_t)(equals - argument) >= room)
-		bench_die("'%s' is not NAME=TRACE, or seeds=N", argument);
+		bench_die("'%s' is not NAME=TRACE, seeds=N, fault_ns=N or purge_ns=N", argument);
 	memcpy(name, argument, (size_t)(equals - argument));
 	name[equals - argument] = 0;
 	file = fopen(equals + 1, "re");
@@ -265,11 +273,19 @@ static void print_size(char *text, size_t room, uint64_t bytes)
 		snprintf(text, room, "%.2gM", (double)bytes / (1 << 20));
 }
 
-static void read_seeds(const char *text)
+/* seeds=N and the like; false if it is none of them. */
+static bool read_number(const char *argument)
 {
-	seeds = strtoull(text, NULL, 10);
-	if (!seeds || seeds > SEEDS_MAX)
-		bench_die("seeds must be from 1 to %u", SEEDS_MAX);
+	unsigned number = 0;
+
+	if (sscanf(argument, "seeds=%u", &number) == 1) {
+		seeds = number;
+		if (!seeds || seeds > SEEDS_MAX)
+			bench_die("seeds must be from 1 to %u", SEEDS_MAX);
+		return true;
+	}
+	return sscanf(argument, "fault_ns=%u", &model_fault_ns) == 1 ||
+	       sscanf(argument, "purge_ns=%u", &model_purge_ns) == 1;
 }
 
 static void print_headings(void)
@@ -305,10 +321,8 @@ int main(int argc, char **argv)
 		struct trace trace;
 		unsigned best;
 
-		if (!strncmp(argv[i], "seeds=", 6)) {
-			read_seeds(argv[i] + 6);
+		if (read_number(argv[i]))
 			continue;
-		}
 		read_file(argv[i], name, sizeof(name), &trace);
 		play_all(&trace, cost, &best, &changes);
 		for (unsigned arm = 0; arm < ELO_ARMS; arm++)

@@ -14,7 +14,7 @@
 
 static const struct estimate_world world = {.batch_bytes = 4 * MIB, .batch_rate = 1 * MIB};
 static const struct estimate_prices prices = {
-	.touched = 1024, .purge_ns = 90, .turnover = (1 << 20) / 100};
+	.touched = 1024, .purge_ns = 90, .fault_ns = 1000, .turnover = (1 << 20) / 100};
 
 static uint32_t now;
 
@@ -192,6 +192,7 @@ static void test_canary(void **state)
 	/* One block each: the first that is wanted again ends it. */
 	assert_int_equal(other, c.record.canaries - (c.canary > 0));
 	assert_int_equal(asked, 20000 * 32);
+	assert_true(other <= asked / 512);
 	/* Other sizes are not touched. */
 	c.canary = 100 * MIB;
 	c.canary_bin = 4;
@@ -200,6 +201,22 @@ static void test_canary(void **state)
 	assert_true(contest_keeps(&c, 5, 3 * MIB));
 	assert_int_equal(c.canary, 98 * MIB);
 	assert_false(contest_keeps(&c, 12, 64 * MIB));
+}
+
+/* What is large must have been earned by the traffic. */
+static void test_canary_bytes(void **state)
+{
+	struct contest c;
+	unsigned n, soonest = 100;
+
+	(void)state;
+	for (uint32_t seed = 1; seed < 200; seed++) {
+		contest_init(&c, 11, seed);
+		for (n = 0; !c.record.canaries && n < soonest; n++)
+			window(&c, 10);
+		soonest = n < soonest ? n : soonest;
+	}
+	assert_in_range(soonest, 512 * 32 / (24 * 32), 99);
 }
 
 static void test_sums(void **state)
@@ -241,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_harm),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_canary),
+		cmocka_unit_test(test_canary_bytes),
 		cmocka_unit_test(test_sums),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,7 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 	struct estimate_prices p;
 	world_fill(&world_now, &w, &p);
 	text_append(text, bytes, used,
-		"\"traffic_per_ms\": %lu, \"peak\": %lu, \"purge_ns_per_page\": %u", w.batch_rate,
-		load_rlx(&world_now.x_peak), p.purge_ns);
+		"\"traffic_per_ms\": %lu, \"peak\": %lu, \"purge_ns_per_page\": %u, "
+		"\"fault_ns_per_page\": %u",
+		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns);
 }

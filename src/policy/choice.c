@@ -1,6 +1,7 @@
 /*
- * choice.c: see choice.h. A stamp is the time in ms (25 bits, wraps after nine
- * hours), whether the block was to be purged, the class of its site, and its size.
+ * choice.c: see choice.h. A stamp is the time in ms (23 bits, wraps after two
+ * hours), how long the block stays, or whether it was to be purged, the class of its
+ * site, and its size.
  */
 #include "policy/choice.h"
 
@@ -11,7 +12,9 @@
 
 #include <errno.h>
 
-#define STAMP_MS_SHIFT 7
+#define STAMP_MS_SHIFT 9
+#define STAMP_PATIENCE_SHIFT 7
+#define STAMP_PATIENCE_MASK 3u
 #define STAMP_PURGED ((uint32_t)1 << 6)
 #define STAMP_CONTEXT_SHIFT 4
 #define STAMP_BIN_MASK 15u
@@ -30,6 +33,13 @@ static _Thread_local struct {
 	bool purged;
 } last;
 
+/* Both are 23 bits wide, and so is what lies between them, with its sign. */
+static int32_t since(uint32_t now_ms, uint32_t stamp)
+{
+	uint32_t ms = (now_ms << STAMP_MS_SHIFT) - (stamp >> STAMP_MS_SHIFT << STAMP_MS_SHIFT);
+	return (int32_t)ms >> STAMP_MS_SHIFT;
+}
+
 static bool keeps(unsigned node, unsigned context, unsigned bin, size_t bytes)
 {
 	struct learner *l = tls_learning ? NULL : tls_learner;
@@ -44,6 +54,29 @@ static bool keeps(unsigned node, unsigned context, unsigned bin, size_t bytes)
 	return contest_keeps(&l->contest[context], bin, bytes);
 }
 
+/* For how long: what this thread has learned. */
+static uint32_t stay(unsigned bin)
+{
+	struct learner *l = tls_learning ? NULL : tls_learner;
+	return l ? learner_patience(l, bin) << STAMP_PATIENCE_SHIFT : 0;
+}
+
+static uint32_t stamp_patience(uint32_t stamp)
+{
+	return stamp >> STAMP_PATIENCE_SHIFT & STAMP_PATIENCE_MASK;
+}
+
+bool choice_hurries(uint32_t stamp)
+{
+	return stamp_patience(stamp) != 0;
+}
+
+bool choice_is_over(uint32_t stamp, uint32_t now_ms)
+{
+	unsigned number = stamp_patience(stamp);
+	return number && since(now_ms, stamp) >= (int32_t)patience_ms(number, 0);
+}
+
 enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *stamp)
 {
 	*stamp = 0;
@@ -56,7 +89,7 @@ enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *
 	if (bin < ELO_ARMS || load_rlx(&options.x_policy) >= POLICY_FIXED)
 		class = keeps(node, context, bin, bytes) ? SITE_HOT : SITE_COLD;
 	if (choice_learns())
-		*stamp = now << STAMP_MS_SHIFT | (class == SITE_COLD ? STAMP_PURGED : 0) |
+		*stamp = now << STAMP_MS_SHIFT | (class == SITE_COLD ? STAMP_PURGED : stay(bin)) |
 			 (uint32_t)context << STAMP_CONTEXT_SHIFT | (bin + 1);
 	last.stamp = *stamp;
 	last.purged = false;
@@ -99,16 +132,12 @@ static void leave(void)
 	tls_learning = false;
 }
 
-/*
- * Both are 25 bits wide, and so is what lies between them, with its sign. What
- * this thread spent on purging the block itself is none of it.
- */
+/* What this thread spent on purging the block itself is none of it. */
 static int32_t interval(uint32_t now, uint32_t stamp)
 {
 	if (last.purged && stamp == last.stamp)
 		stamp = last.end_ms << STAMP_MS_SHIFT;
-	uint32_t ms = (now << STAMP_MS_SHIFT) - (stamp >> STAMP_MS_SHIFT << STAMP_MS_SHIFT);
-	return (int32_t)ms >> STAMP_MS_SHIFT;
+	return since(now, stamp);
 }
 
 /* What came back at once, of one kind, is added up to one event while there is much of it. */
@@ -132,7 +161,9 @@ static void observe(uint32_t kind, size_t bytes, int32_t ms, bool huge, bool res
 		.interval_ms = ms,
 		.huge = huge,
 	};
-	if (learner_reused(l, context, &e, !(kind & STAMP_PURGED), resident, now))
+	bool kept = !(kind & STAMP_PURGED);
+	if (learner_reused(
+		    l, context, &e, kept ? (int)stamp_patience(kind) : PURGED, resident, now))
 		tls_full |= (uint8_t)(1u << context);
 }
 
@@ -176,12 +207,12 @@ void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool 
 	leave();
 }
 
-bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge)
+bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge, size_t in_use)
 {
 	struct learner *l = enter(node);
 	if (!l)
 		return false;
-	learner_claimed(l, node, bytes, clean, huge);
+	learner_claimed(l, node, bytes, clean, huge, in_use);
 	leave();
 	return tls_full;
 }

@@ -34,14 +34,18 @@ bool choice_has_learned(void);
 /* What to do with a block of the site that goes to a pool of the node. *stamp: 0 is none. */
 enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *stamp);
 
+/* Is a block of that stamp kept for less than the purge delay? And is that over? */
+bool choice_hurries(uint32_t stamp);
+bool choice_is_over(uint32_t stamp, uint32_t now_ms);
+
 /* So many bytes of the node with that stamp have been claimed. */
 void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident);
 
 /*
  * A big block has been claimed, after its stamps were shown; so much of it was not
- * resident. True: choice_close is due, with the bytes in use on all nodes.
+ * resident, and if any, so much is in use on all nodes. True: choice_close is due.
  */
-bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge);
+bool choice_claimed(unsigned node, size_t bytes, size_t clean, bool huge, size_t in_use);
 void choice_close(size_t in_use);
 
 /* This thread has given a batch back. */

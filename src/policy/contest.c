@@ -37,7 +37,7 @@
 #define CANARY_EVERY 10
 #define CANARY_ANNEAL 4
 #define CANARY_EVERY_FROZEN 256
-#define CANARY_SHARE 64 /* of the traffic of a window it is one part in so many, or a block */
+#define CANARY_SHARE 512 /* of all traffic they are one part in so many, at most */
 
 void contest_init(struct contest *c, unsigned choice, uint32_t seed)
 {
@@ -126,12 +126,12 @@ static uint32_t regret_of(const struct contest *c, const uint32_t cost[ELO_ARMS]
 	return (uint32_t)min_size(more / ((uint64_t)ELO_COST_COMMON + least), ELO_COST_ONE);
 }
 
-/* The size that passes most, of those that a strategy decides about. */
-static unsigned busiest(const struct estimate_tally *t)
+/* The size that passes most, of those that a canary of so many bytes can be. */
+static unsigned busiest(const struct estimate_tally *t, uint64_t bytes)
 {
 	uint64_t most = 0;
 	unsigned bin = ELO_ARMS;
-	for (unsigned i = 0; i < ELO_ARMS; i++) {
+	for (unsigned i = 0; i < ELO_ARMS && estimate_thresholds[i] <= bytes; i++) {
 		uint64_t weight = t->purged[i].gone + t->purged[i].gone_huge;
 		if (weight > most) {
 			most = weight;
@@ -145,12 +145,14 @@ static void plan_canary(struct contest *c)
 {
 	uint32_t every = c->phase == CONTEST_FROZEN ? CANARY_EVERY_FROZEN
 						    : CANARY_EVERY + c->steady * CANARY_ANNEAL;
-	unsigned bin = busiest(&c->tally);
+	c->allowed += c->tally.bytes / CANARY_SHARE;
+	unsigned bin = busiest(&c->tally, c->allowed);
 	c->canary = 0;
 	if (bin == ELO_ARMS || next_random(c) % every)
 		return;
 	c->canary_bin = (uint8_t)bin;
-	c->canary = max_size(c->tally.bytes / CANARY_SHARE, 1);
+	c->canary = 1;
+	c->allowed -= estimate_thresholds[bin];
 	c->record.canaries++;
 }
 

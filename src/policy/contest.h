@@ -40,6 +40,7 @@ struct contest {
 	uint32_t high;     /* windows in a row in which that was too much */
 	uint32_t random;   /* never 0 */
 	uint64_t canary;   /* bytes that may still be treated the other way */
+	uint64_t allowed;  /* bytes that canaries may have */
 	uint64_t harm;     /* bytes of the window that are purged and wanted too soon for that */
 	uint8_t harmed;    /* in so many observations */
 	uint8_t down;      /* windows in a row that spoke for a lower choice */

@@ -56,12 +56,14 @@ struct estimate_fate estimate_purged(
 struct estimate_prices {
 	uint32_t touched;  /* of 1024 bytes that were purged so many are touched again */
 	uint32_t purge_ns; /* giving back a small page */
+	uint32_t fault_ns; /* the first touch of one */
 	uint64_t turnover; /* traffic per ms over the peak of memory in use, in 1/2^20 */
 };
 
 /* Until they have been measured. Turnover has to be. */
 #define ESTIMATE_TOUCHED 1024
 #define ESTIMATE_PURGE_NS 90
+#define ESTIMATE_FAULT_NS 1000
 #define ESTIMATE_PURGE_HUGE_NS 2 /* of 4 KiB */
 
 /* The three terms of a cost, per byte of traffic, in units of 1/65536 (elo.h). */

@@ -102,6 +102,7 @@ struct learner *learner_get(void)
 	world_fill(&world_now, &l->world, &p);
 	l->kept_lost = l->world.kept_lost = 0;
 	l->touched = ESTIMATE_TOUCHED;
+	patience_init(&l->patience);
 	return l;
 }
 
@@ -114,25 +115,40 @@ void learner_put(struct learner *l)
 	} while (!cas_weak_rel(&x_free, &word, mine)); /* [Y1] */
 }
 
-void learner_claimed(struct learner *l, unsigned node, uint64_t bytes, uint64_t clean, bool huge)
+void learner_claimed(struct learner *l, unsigned node, uint64_t bytes, uint64_t clean, bool huge,
+	uint64_t in_use)
 {
+	if (in_use > l->in_use)
+		l->in_use = in_use;
 	store_rlx(&l->x_node, (uint8_t)node);
 	l->traffic += bytes;
 	if (!huge)
 		l->clean += clean;
 }
 
-bool learner_reused(struct learner *l, unsigned context, const struct estimate_event *e, bool kept,
-	bool resident, uint32_t now_ms)
+unsigned learner_patience(const struct learner *l, unsigned bin)
+{
+	return l->patience.number[bin];
+}
+
+bool learner_reused(struct learner *l, unsigned context, const struct estimate_event *e,
+	int patience, bool resident, uint32_t now_ms)
 {
 	/* Memory that was kept, and is gone before age could have told. */
-	if (kept && (!l->world.keep_ms || e->interval_ms < (int32_t)l->world.keep_ms)) {
+	uint32_t keep = l->world.keep_ms;
+	if (patience != PURGED &&
+		(!keep || e->interval_ms < (int32_t)patience_ms((unsigned)patience, keep))) {
 		l->kept_seen += e->bytes;
 		l->kept_clean += resident ? 0 : e->bytes;
 	}
 	if (!resident)
 		l->contest[context].record.gone_found += e->bytes;
-	return contest_observe(&l->contest[context], &l->world, e, now_ms);
+	patience_observe(&l->patience, &l->world, e);
+	if (likely(!l->patience.shorter))
+		return contest_observe(&l->contest[context], &l->world, e, now_ms);
+	struct estimate_world w = l->world;
+	w.keep_ms = patience_ms(learner_patience(l, estimate_bin(e->block)), w.keep_ms);
+	return contest_observe(&l->contest[context], &w, e, now_ms);
 }
 
 static uint32_t average(uint32_t before, uint64_t part, uint64_t all)
@@ -159,11 +175,14 @@ bool learner_close(struct learner *l, unsigned context, uint64_t in_use, uint32_
 	struct estimate_prices p;
 	uint64_t freezes = c->record.freezes;
 	check_estimate(l);
-	world_traffic(&world_now, l->traffic, in_use, now_ms);
+	world_measure(&world_now);
+	world_traffic(&world_now, l->traffic, max_size(l->in_use, in_use), now_ms);
+	l->in_use = 0;
 	l->traffic = 0;
 	world_fill(&world_now, &l->world, &p);
 	l->world.kept_lost = l->kept_lost;
 	p.touched = l->touched;
+	patience_prices(&l->patience, &p);
 	bool changed = contest_close(c, &p);
 	learner_show(l, context);
 	return changed || c->record.freezes != freezes;

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "policy/contest.h"
+#include "policy/patience.h"
 #include "policy/site.h"
 #include "policy/world.h"
 
@@ -16,8 +17,10 @@
 
 struct learner {
 	struct contest contest[CONTEXTS]; /* own */
+	struct patience patience;         /* own: by size, whatever the class */
 	struct estimate_world world;      /* own: as it was when a window ended last */
 	uint64_t traffic;                 /* own: bytes claimed that the world has not heard of */
+	uint64_t in_use;                  /* own: of the process, the most since then */
 	uint64_t clean;                   /* own: of these, not resident, in small pages */
 	uint64_t kept_seen, kept_clean;   /* own: bytes kept, found again; purged all the same */
 	uint64_t faults;                  /* own: of the thread, when they were last looked at */
@@ -47,12 +50,20 @@ void learner_put(struct learner *l);
 unsigned learner_count(void);
 struct learner *learner_at(unsigned index);
 
-/* A block was claimed, of which so much was not resident. */
-void learner_claimed(struct learner *l, unsigned node, uint64_t bytes, uint64_t clean, bool huge);
+/* A block was claimed, of which so much was not resident; and if any, what the process has in use. */
+void learner_claimed(struct learner *l, unsigned node, uint64_t bytes, uint64_t clean, bool huge,
+	uint64_t in_use);
 
-/* A freed block was claimed again: true when the window of its context is full. */
-bool learner_reused(struct learner *l, unsigned context, const struct estimate_event *e, bool kept,
-	bool resident, uint32_t now_ms);
+/* The number of the patience (patience.h) that a kept block meets. */
+unsigned learner_patience(const struct learner *l, unsigned bin);
+
+/*
+ * A freed block was claimed again, that was kept with that patience, or PURGED: true
+ * when the window of its context is full.
+ */
+#define PURGED (-1)
+bool learner_reused(struct learner *l, unsigned context, const struct estimate_event *e,
+	int patience, bool resident, uint32_t now_ms);
 
 /* Ends that window: true when the choice changed or was frozen. `in_use`: bytes, of the process. */
 bool learner_close(struct learner *l, unsigned context, uint64_t in_use, uint32_t now_ms);

@@ -4,12 +4,16 @@
 #include "policy/world.h"
 
 #include "base/options.h"
+#include "base/os.h"
 #include "policy/clock.h"
 
 /* Traffic is folded in that often, and halved when it covers so much. */
 #define FOLD_MS 100
 #define SPAN_MS 16384
 #define FIRST_MS 10
+
+/* Until it has been seen for so long the turnover errs towards keeping: that is cheap. */
+#define EARLY_MS 1000
 
 /* The peak forgets one part in so many per ms. */
 #define PEAK_MS 32768
@@ -31,7 +35,7 @@ void world_traffic(struct world *w, uint64_t bytes, uint64_t in_use, uint32_t no
 	uint64_t passed = (uint32_t)(now - last), ms = load_rlx(&w->x_ms);
 	if (passed < (ms ? FOLD_MS : FIRST_MS) || !cas_rlx(&w->x_folded_ms, &last, now))
 		return;
-	uint64_t fresh = atomic_exchange_explicit(&w->x_traffic, 0, memory_order_relaxed);
+	uint64_t fresh = xchg_rlx(&w->x_traffic, 0);
 	uint64_t all = load_rlx(&w->x_bytes) + fresh, peak = load_rlx(&w->x_peak);
 	for (ms += passed; ms > SPAN_MS; ms /= 2)
 		all /= 2;
@@ -55,15 +59,26 @@ void world_purged(struct world *w, uint64_t bytes, uint64_t ns)
 		(uint32_t)((before * (PURGE_SHARE - 1) + now + PURGE_SHARE / 2) / PURGE_SHARE));
 }
 
+void world_measure(struct world *w)
+{
+	if (likely(load_rlx(&w->x_fault_ns)))
+		return;
+	uint32_t ns = os_fault_ns();
+	store_rlx(&w->x_fault_ns, ns ? ns : ESTIMATE_FAULT_NS);
+}
+
 void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p)
 {
 	uint32_t state = load_rlx(&clock_now.x_state), ns = load_rlx(&w->x_purge_ns);
 	bool helped = state == CLOCK_ASLEEP || state == CLOCK_TICKING;
-	uint64_t ms = max_size(load_rlx(&w->x_ms), 1), peak = max_size(load_rlx(&w->x_peak), MIB);
+	uint64_t ms = max_size(load_rlx(&w->x_ms), EARLY_MS),
+		 peak = max_size(load_rlx(&w->x_peak), MIB);
 	uint64_t rate = load_rlx(&w->x_bytes) / ms;
 	e->keep_ms = helped ? (uint32_t)load_rlx(&options.x_purge_delay_ms) : 0;
 	e->batch_bytes = load_rlx(&options.x_batch_bytes);
 	e->batch_rate = rate;
+	uint32_t fault = load_rlx(&w->x_fault_ns);
+	p->fault_ns = fault ? fault : ESTIMATE_FAULT_NS;
 	p->purge_ns = ns ? ns : ESTIMATE_PURGE_NS;
 	/* 2^20 * rate / peak: both are shortened, so that nothing overflows. */
 	p->turnover = min_size(rate, (uint64_t)1 << 40) * 1024 / max_size(peak >> 10, 1);

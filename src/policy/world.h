@@ -16,6 +16,7 @@ struct world {
 	_Atomic(uint64_t) x_peak;             /* any: relaxed; bytes in use, decaying */
 	_Atomic(uint32_t) x_folded_ms;        /* any: relaxed; when, or 0 */
 	_Atomic(uint32_t) x_purge_ns;         /* any: relaxed; by the page of 4 KiB, or 0 */
+	_Atomic(uint32_t) x_fault_ns;         /* any: relaxed; the first touch of one, or 0 */
 	_Atomic(uint64_t) x_purged, x_purges; /* any: relaxed; bytes and ns of what was timed */
 };
 
@@ -24,6 +25,9 @@ void world_traffic(struct world *w, uint64_t bytes, uint64_t in_use, uint32_t no
 
 /* So many bytes in small pages were given back by one call in so many ns. */
 void world_purged(struct world *w, uint64_t bytes, uint64_t ns);
+
+/* Finds out, once, what a page fault costs on this machine. */
+void world_measure(struct world *w);
 
 /* For estimates; `kept_lost` and `touched` are the caller's. */
 void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p);

@@ -74,6 +74,12 @@ static void unclaim(struct region *r, size_t from, size_t to, const uint32_t *di
 	}
 }
 
+static uint32_t candidates(struct region *r, size_t word, bool dirty)
+{
+	uint64_t found = load_rlx(&r->x_slices[word]);
+	return (uint32_t)(dirty ? found & found >> SLICES_DIRTY_SHIFT : found);
+}
+
 #define STAMPS (GRANULE_SLICES / STAMP_SLICES)
 
 void granules_stamp(char *start, size_t count, uint32_t stamp)
@@ -82,6 +88,24 @@ void granules_stamp(char *start, size_t count, uint32_t stamp)
 	size_t from = ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES;
 	for (size_t g = from; g < from + count; g++)
 		store_rlx(&r->x_stamps[g * STAMPS], stamp);
+	if (choice_hurries(stamp) && !load_rlx(&nodes[r->node].x_hurries))
+		store_rlx(&nodes[r->node].x_hurries, true);
+}
+
+uint32_t granules_over(struct region *r, size_t word, uint32_t now_ms)
+{
+	uint32_t over = 0;
+	for (uint32_t left = candidates(r, word, true); left; left &= left - 1) {
+		size_t bit = (size_t)__builtin_ctz(left), g = word * WORD_BITS + bit;
+		uint32_t stamp = load_rlx(&r->x_stamps[g * STAMPS]);
+		if (!choice_hurries(stamp))
+			continue;
+		if (choice_is_over(stamp, now_ms))
+			over |= (uint32_t)1 << bit;
+		else
+			store_rlx(&nodes[r->node].x_hurries, true);
+	}
+	return over;
 }
 
 /* Shows the stamps of what was claimed, block by block, and takes them away. */
@@ -135,8 +159,9 @@ static bool claim_run(struct region *r, size_t from, size_t count, bool *zero)
 	*zero = bytes == 0 && !os_purged_lazily();
 	if (choice_learns()) {
 		show_stamps(r, from, count, dirty);
-		if (choice_claimed(r->node, count * GRANULE_BYTES, count * GRANULE_BYTES - bytes,
-			    r->kind & REGION_HUGE))
+		size_t clean = count * GRANULE_BYTES - bytes;
+		if (choice_claimed(r->node, count * GRANULE_BYTES, clean, r->kind & REGION_HUGE,
+			    clean ? pool_in_use_all() : 0))
 			choice_close(pool_in_use_all());
 	}
 	return true;
@@ -154,12 +179,6 @@ bool granules_claim_at(char *start, size_t count, bool *zero)
 		return true;
 	granules_free(start, count, true, SITE_HOT);
 	return false;
-}
-
-static uint32_t candidates(struct region *r, size_t word, bool dirty)
-{
-	uint64_t found = load_rlx(&r->x_slices[word]);
-	return (uint32_t)(dirty ? found & found >> SLICES_DIRTY_SHIFT : found);
 }
 
 /*

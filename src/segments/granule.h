@@ -26,6 +26,12 @@ void granules_free(char *start, size_t count, bool dirty, enum site_class class)
 /* Before that: leaves the stamp of a freed block with its first `count` granules. */
 void granules_stamp(char *start, size_t count, uint32_t stamp);
 
+/*
+ * Of one word of a region, the granules that are dirty and have been kept for as long
+ * as they were to be. Says so to the node where there are others that will be.
+ */
+uint32_t granules_over(struct region *r, size_t word, uint32_t now_ms);
+
 /* The same without trimming, for a purger: the region's granules from index `from` on. */
 void granules_publish(struct region *r, size_t from, size_t count, bool dirty);
 

@@ -221,11 +221,14 @@ static unsigned last_bit(uint64_t bits)
 struct wanted {
 	size_t bytes;
 	enum split split;
-	bool due; /* only what sites have marked */
+	bool due;        /* only what sites have marked */
+	uint32_t now_ms; /* only what has been kept for long enough until then; 0: all */
 };
 
 static uint32_t among(const struct wanted *want, struct region *r, size_t word)
 {
+	if (want->now_ms)
+		return granules_over(r, word, want->now_ms);
 	return want->due ? load_rlx(&r->x_due[word]) : (uint32_t)SLICES_ALL;
 }
 
@@ -282,7 +285,9 @@ static void purge_region(struct batch *b, struct wanted *want, struct region *r)
 static size_t purge(unsigned node, struct wanted want)
 {
 	struct batch b = {.node = node};
-	for (unsigned kind = 0; kind < REGION_KINDS; kind++) {
+	/* Only whales have stamps that tell for certain. */
+	unsigned step = want.now_ms ? REGION_HUGE : 1;
+	for (unsigned kind = want.now_ms ? REGION_WHALES : 0; kind < REGION_KINDS; kind += step) {
 		struct region *r = load_acq(&nodes[node].x_regions[kind]);     /* [R1] */
 		for (; r && want.bytes && !b.failed; r = load_acq(&r->x_next)) /* [R1+] */
 			purge_region(&b, &want, r);
@@ -302,7 +307,7 @@ static size_t purge_due(struct node *n)
 {
 	store_rlx(&n->x_has_due, false);
 	store_rlx(&n->x_due_bytes, 0);
-	return purge((unsigned)(n - nodes), (struct wanted){SIZE_MAX, SPLIT_NEVER, true});
+	return purge((unsigned)(n - nodes), (struct wanted){.bytes = SIZE_MAX, .due = true});
 }
 
 /*
@@ -415,6 +420,18 @@ bool pool_is_idle(unsigned node)
 	uint64_t kept = load_rlx(&n->x_dirty_kept), floor = load_rlx(&n->x_purge_floor);
 	return load_sc(&n->x_dirty_bytes) > max_size(kept, floor) ||      /* [T1] */
 	       load_sc(&n->x_untrimmed) > load_rlx(&n->x_untrimmed_kept); /* [T1] */
+}
+
+bool pool_hurries(unsigned node)
+{
+	return load_rlx(&nodes[node].x_hurries);
+}
+
+void pool_hurry(unsigned node)
+{
+	uint32_t now = os_now_ms();
+	store_rlx(&nodes[node].x_hurries, false);
+	purge(node, (struct wanted){.bytes = SIZE_MAX, .now_ms = now ? now : 1});
 }
 
 void pool_tick(unsigned node)

@@ -18,6 +18,10 @@ void pool_trim(unsigned node);
 /* For the helper, once a tick: purges what nobody has wanted since the last one. */
 void pool_tick(unsigned node);
 
+/* Is anything to be purged before the next tick? For the helper: purges what is by now. */
+bool pool_hurries(unsigned node);
+void pool_hurry(unsigned node);
+
 /*
  * Is there memory that may become due? Not what cannot be purged, nor what
  * stays because it lies in huge pages that are in use.

@@ -78,7 +78,7 @@ static void clear_hint(
 static COLD void show_stamps(struct region *r, size_t index, size_t slices, size_t dirty)
 {
 	bool huge = r->kind & REGION_HUGE, big = slices * SLICE_BYTES >= CHOICE_BYTES;
-	size_t bytes = slices * SLICE_BYTES;
+	size_t bytes = slices * SLICE_BYTES, clean = bytes - dirty * SLICE_BYTES;
 	for (size_t i = index / STAMP_SLICES; i <= (index + slices - 1) / STAMP_SLICES; i++) {
 		uint32_t stamp = load_rlx(&r->x_stamps[i]);
 		if (!stamp)
@@ -89,7 +89,7 @@ static COLD void show_stamps(struct region *r, size_t index, size_t slices, size
 		big = false; /* its bytes count once */
 	}
 	if (slices * SLICE_BYTES >= CHOICE_BYTES &&
-		choice_claimed(r->node, bytes, bytes - dirty * SLICE_BYTES, huge))
+		choice_claimed(r->node, bytes, clean, huge, clean ? pool_in_use_all() : 0))
 		choice_close(pool_in_use_all());
 }
 

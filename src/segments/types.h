@@ -274,7 +274,7 @@ struct region {
 	_Atomic(bool) x_stamped;       /* any: relaxed; there are stamps */
 	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
 	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
-	/* the slices' owner writes, relaxed: of freed big blocks (policy/choice.h), or 0 */
+	/* the slices' owner writes, any reads relaxed: of freed big blocks (policy/choice.h), or 0 */
 	_Atomic(uint32_t) x_stamps[REGION_SLICES / STAMP_SLICES];
 };
 
@@ -297,6 +297,7 @@ struct node {
 	_Atomic(uint64_t) x_dirty_low; /* any: relaxed; about the least since the last tick */
 	_Atomic(uint64_t) x_due_bytes; /* any: relaxed; freed by cold sites since the last purge */
 	_Atomic(bool) x_has_due;       /* any: relaxed; there are bits in x_due of a region */
+	_Atomic(bool) x_hurries;   /* any: relaxed; stamps that do not wait for the purge delay */
 	_Atomic(uint64_t) x_fresh; /* any: relaxed; bytes handed out that were not resident, ever */
 	_Atomic(uint64_t) x_resident;   /* any: relaxed; bytes claimed, or in the pool and dirty */
 	_Atomic(uint32_t) x_untrimmed;  /* any: bits set in all regions; as x_dirty_bytes [T1] */

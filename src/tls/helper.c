@@ -1,7 +1,8 @@
 /*
  * helper.c: see helper.h. A tick is the purge delay. The helper looks at every
- * node once a tick while there is idle memory, and sleeps without a limit when
- * there is none; the order of "asleep" and "idle" is [T1].
+ * node once a tick while there is idle memory, in between where blocks are to stay
+ * for less (policy/patience.h), and sleeps without a limit when there is none; the
+ * order of "asleep" and "idle" is [T1].
  *
  * To trim a page is to own it: the helper takes it as any thread would, with a
  * heap that it has for the length of one look. Blocks that others free
@@ -19,6 +20,7 @@
 #include "policy/clock.h"
 #include "policy/file.h"
 #include "policy/limit.h"
+#include "policy/patience.h"
 #include "policy/share.h"
 #include "segments/page.h"
 #include "segments/purge.h"
@@ -183,14 +185,46 @@ static void sleep_until_poked(void)
 }
 
 /* Asleep or not; nothing is touched while somebody has paused it. */
-static bool guarded_tick(void)
+static bool guarded(bool (*look)(void))
 {
 	checkers_off();
 	xchg_sc(&x_busy, true);                   /* [T2] */
-	bool idle = load_sc(&x_paused) || tick(); /* [T2] */
+	bool idle = load_sc(&x_paused) || look(); /* [T2] */
 	xchg_sc(&x_busy, false);                  /* [T2+] */
 	checkers_on();
 	return idle;
+}
+
+/* Between ticks: what does not wait for the purge delay. */
+static bool hurry(void)
+{
+	for (unsigned node = 0; node < topology_nodes(); node++)
+		if (pool_hurries(node))
+			pool_hurry(node);
+	return true;
+}
+
+static bool hurries(void)
+{
+	bool any = false;
+	for (unsigned node = 0; node < topology_nodes(); node++)
+		any |= pool_hurries(node);
+	return any;
+}
+
+/* Until the purge delay has passed. */
+static void wait_for_tick(void)
+{
+	uint32_t began = os_now_ms(), passed;
+	while ((passed = os_now_ms() - began) < (uint32_t)load_rlx(&options.x_purge_delay_ms) &&
+		load_rlx(&clock_now.x_state) == CLOCK_TICKING) {
+		uint32_t left = (uint32_t)load_rlx(&options.x_purge_delay_ms) - passed;
+		bool soon = hurries();
+		os_wait(&clock_now.x_state, CLOCK_TICKING,
+			soon ? (unsigned)min_size(left, PATIENCE_STEP_MS) : left);
+		if (soon)
+			guarded(hurry);
+	}
 }
 
 void helper_pause(void)
@@ -218,10 +252,9 @@ static void *run(void *unused)
 		/* Not while it counts as busy: a thread that is stopped may hold this up. */
 		share_reclaim();
 		policy_file_tick();
-		if (!guarded_tick())
+		if (!guarded(tick))
 			sleep_until_poked();
-		os_wait(&clock_now.x_state, CLOCK_TICKING,
-			(unsigned)load_rlx(&options.x_purge_delay_ms));
+		wait_for_tick();
 	}
 	return NULL;
 }

@@ -1,0 +1,70 @@
+/*
+ * patience.c: see patience.h.
+ */
+#include "policy/patience.h"
+
+#include <string.h>
+
+static const uint32_t lengths[PATIENCES] = {0, 125, 60};
+#define SHORTEST 60
+
+/* What was learned from a reuse counts one part in so many less after the next. */
+#define FORGET 32
+
+/* Where idling costs nothing, next to; sums stay far from what they can hold. */
+#define BREAK_EVEN_MAX ((uint32_t)1 << 20)
+
+void patience_init(struct patience *p)
+{
+	memset(p, 0, sizeof *p);
+}
+
+uint32_t patience_ms(unsigned number, uint32_t keep_ms)
+{
+	return number ? lengths[number] : keep_ms;
+}
+
+/* It idles for that time only, but faults where it would not have. */
+static int64_t gain_of(const struct patience *p, const struct estimate_event *e,
+	const struct estimate_fate *usual, uint32_t ms)
+{
+	int64_t idle = (int64_t)(e->bytes * (ms + PATIENCE_STEP_MS / 2));
+	uint64_t stays = e->bytes - usual->gone - usual->gone_huge;
+	return usual->idle - idle - (int64_t)(stays * p->break_even_ms[e->huge]);
+}
+
+static unsigned best(const int64_t gain[PATIENCES])
+{
+	unsigned number = 0;
+	for (unsigned i = 1; i < PATIENCES; i++)
+		if (gain[i] > gain[number])
+			number = i;
+	return number;
+}
+
+void patience_observe(
+	struct patience *p, const struct estimate_world *w, const struct estimate_event *e)
+{
+	/* Who comes back sooner meets none of them; without a helper nothing is given back. */
+	if (likely(e->interval_ms <= SHORTEST) || !w->keep_ms || !p->break_even_ms[0])
+		return;
+	unsigned bin = estimate_bin(e->block);
+	struct estimate_world usual = {.keep_ms = w->keep_ms};
+	struct estimate_fate kept = estimate_kept(&usual, e);
+	int64_t *gain = p->gain[bin];
+	for (unsigned i = 1; i < PATIENCES; i++) {
+		gain[i] -= gain[i] / FORGET;
+		/* Hardly less than the purge delay is no gain. */
+		if (e->interval_ms > (int32_t)lengths[i] && 2 * lengths[i] <= w->keep_ms)
+			gain[i] += gain_of(p, e, &kept, lengths[i]);
+	}
+	p->number[bin] = (uint8_t)best(gain);
+	p->shorter |= p->number[bin] != 0;
+}
+
+void patience_prices(struct patience *p, const struct estimate_prices *prices)
+{
+	for (unsigned huge = 0; huge < 2; huge++)
+		p->break_even_ms[huge] =
+			(uint32_t)min_size(estimate_break_even_ms(prices, huge), BREAK_EVEN_MAX);
+}

@@ -1,0 +1,121 @@
+/*
+ * patience.c: blocks that come back soon or after long are given back sooner, those that come back
+ * in between are kept, sizes do not mix, habits are forgotten, and without a helper, without prices,
+ * or with a purge delay that is hardly longer, nothing is.
+ */
+#include "policy/patience.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { DELAY_MS = 500, BIN = 4 };
+
+static const struct estimate_world world = {.keep_ms = DELAY_MS, .batch_bytes = 4 * MIB};
+/* A fault of 4 KiB is worth some 330 ms of its idling. */
+static const struct estimate_prices prices = {
+	.touched = 1024, .purge_ns = 90, .fault_ns = 1000, .turnover = (1 << 20) / 73};
+
+static void wanted(struct patience *p, uint64_t block, int32_t ms)
+{
+	struct estimate_event e = {block, 2 * MIB, ms, false};
+
+	patience_observe(p, &world, &e);
+}
+
+static void begin(struct patience *p)
+{
+	patience_init(p);
+	patience_prices(p, &prices);
+	assert_in_range(p->break_even_ms[0], 300, 360);
+	assert_true(p->break_even_ms[1] < p->break_even_ms[0]);
+}
+
+static void test_lengths(void **state)
+{
+	(void)state;
+	assert_int_equal(patience_ms(0, 700), 700);
+	for (unsigned i = 1; i < PATIENCES; i++)
+		assert_true(patience_ms(i, 700) < patience_ms(i - 1, 700));
+	assert_true(patience_ms(PATIENCES - 1, 700) >= 2 * PATIENCE_STEP_MS);
+}
+
+static void test_habits(void **state)
+{
+	struct patience p;
+
+	(void)state;
+	begin(&p);
+	/* Soon: nothing is to be said of it. */
+	for (unsigned i = 0; i < 100; i++)
+		wanted(&p, 2 * MIB, 59);
+	assert_int_equal(p.number[BIN], 0);
+	/* Late: the purge delay would have passed in vain. One is enough. */
+	wanted(&p, 2 * MIB, 3000);
+	assert_int_equal(p.number[BIN], PATIENCES - 1);
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+		if (bin != BIN)
+			assert_int_equal(p.number[bin], 0);
+	/* Now they come back after 90 ms, for which it does not pay to fault. */
+	unsigned n = 0;
+	for (; n < 20; n++)
+		wanted(&p, 2 * MIB, 3000);
+	for (n = 0; p.number[BIN] == PATIENCES - 1 && n < 100; n++)
+		wanted(&p, 2 * MIB, 90);
+	assert_in_range(n, 2, 20);
+	assert_true(patience_ms(p.number[BIN], DELAY_MS) > 90);
+	/* And after 300, so that all of them would be too short. */
+	for (n = 0; p.number[BIN] != 0 && n < 100; n++)
+		wanted(&p, 2 * MIB, 300);
+	assert_in_range(n, 1, 60);
+	/* What was long ago counts for little. */
+	for (n = 0; n < 500; n++)
+		wanted(&p, 2 * MIB, 300);
+	for (n = 0; p.number[BIN] == 0 && n < 100; n++)
+		wanted(&p, 2 * MIB, 3000);
+	assert_in_range(n, 1, 40);
+}
+
+static void test_none(void **state)
+{
+	struct patience p;
+	struct estimate_event late = {2 * MIB, 2 * MIB, 3000, false};
+	struct estimate_world other = world;
+
+	(void)state;
+	patience_init(&p);
+	wanted(&p, 2 * MIB, 3000);
+	assert_int_equal(p.number[BIN], 0); /* no prices yet */
+	begin(&p);
+	other.keep_ms = 0;
+	patience_observe(&p, &other, &late);
+	assert_int_equal(p.number[BIN], 0);
+	other.keep_ms = 100;
+	patience_observe(&p, &other, &late);
+	assert_int_equal(p.number[BIN], 0);
+	other.keep_ms = 200;
+	patience_observe(&p, &other, &late);
+	assert_int_equal(p.number[BIN], PATIENCES - 1);
+	/* Idling that costs nothing is no reason to fault, and nothing overflows. */
+	patience_init(&p);
+	patience_prices(&p, &(struct estimate_prices){.touched = 1024, .fault_ns = 1000});
+	late.bytes = late.block = 64 * GIB;
+	late.interval_ms = 400;
+	for (unsigned i = 0; i < 1000; i++)
+		patience_observe(&p, &world, &late);
+	assert_int_equal(p.number[ESTIMATE_BINS - 1], 0);
+	assert_true(p.gain[ESTIMATE_BINS - 1][1] < 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_habits),
+		cmocka_unit_test(test_none),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
