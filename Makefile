@@ -8,7 +8,7 @@
 #   make stress          the stress programs (BUILD=…, STRESS_S=seconds)
 #   make model           lock-free protocols, explored in every order
 #   make fuzz            libFuzzer targets (FUZZ_S=seconds); their corpus is replayed by make check
-#   make soak            hours of all that (SOAK_S=seconds); make reliability: what it came to
+#   make soak            hours of all that (SOAK_S=seconds); make reliability: what all runs came to
 #   make bench           all allocators side by side; bench-quick in 3 minutes
 #   make instructions    the fast path, counted by callgrind
 #   make lint symbols    layering, static analysis, exported names

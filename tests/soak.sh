@@ -9,7 +9,9 @@ seconds=$1 dir=$2
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "soak: SOAK_S is a number of seconds, not '$seconds'" >&2; exit 2; }
 mkdir -p "$dir"
 rm -f "$dir"/*
-slice=10 # seconds of each program in each turn
+slice=10         # seconds of each program in each turn
+server_every=600 # seconds from the end of one server's run to the next
+server_due=0     # the first comes at once: a soak of more than five minutes has one
 [ "$seconds" -ge 1000 ] || slice=2
 deadline=$((SECONDS + seconds))
 failures=0 stress_runs=0 fuzz_runs=0 server_runs=0 executions=0
@@ -48,10 +50,11 @@ for ((turn = 0; ; turn++)); do
 		executions=$((executions + ${more:-0}))
 		fuzz_runs=$((fuzz_runs + 1))
 	fi
-	if [ $((turn % 100)) -eq 50 ] && [ $SECONDS -lt $((deadline - 300)) ]; then
+	if [ $SECONDS -ge $server_due ] && [ $SECONDS -lt $((deadline - 300)) ]; then
 		attempt server tests/run -o "$dir/servers" --group programs --timeout 280 \
-			"${servers[turn / 100 % ${#servers[@]}]}"
+			"${servers[server_runs % ${#servers[@]}]}"
 		server_runs=$((server_runs + 1))
+		server_due=$((SECONDS + server_every))
 	fi
 done
 

@@ -245,6 +245,6 @@ soak:
 	done
 	@tests/soak.sh '$(SOAK_S)' '$(SOAK_DIR)'
 
-# The figures of the last soak.
+# What the last runs of all checks came to.
 reliability:
-	@cat '$(SOAK_DIR)/summary'
+	@tests/reliability.sh '$(SOAK_DIR)'
