@@ -39,7 +39,7 @@ static struct guard_pool *make_pool(void)
 	void *base = os_reserve(GUARD_POOL_BYTES, GRANULE_BYTES);
 	if (base) {
 		made->base = (uintptr_t)base;
-		if (cas_acq_rel(&x_guard_pool, &found, made)) /* [Q2] */
+		if (cas_acq_rel(&x_guard_pool, &found, made)) /* [D2] */
 			return made;
 		os_unmap(base, GUARD_POOL_BYTES);
 	}
@@ -64,7 +64,7 @@ static size_t claim(struct guard_pool *pool, uint64_t *before)
 			(least && frees - (least >> GUARD_STATE_BITS) < GUARD_QUARANTINE))
 			break;
 		*before = least;
-		if (cas_acq(&pool->x_states[found], &least, GUARD_BUSY)) /* [Q1] */
+		if (cas_acq(&pool->x_states[found], &least, GUARD_BUSY)) /* [D1] */
 			return found;
 	}
 	return GUARD_SLOTS;
@@ -98,7 +98,7 @@ static void *missed(void)
 void *guard_alloc(size_t size, size_t align, bool right)
 {
 	int saved = errno;
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	if (unlikely(!pool))
 		pool = make_pool();
 	uint64_t before;
@@ -112,7 +112,7 @@ void *guard_alloc(size_t size, size_t align, bool right)
 	add_rlx(&x_resident, GUARD_PAGE_BYTES);
 	if (!pool_may_grow(0) || !os_commit(page, GUARD_PAGE_BYTES)) {
 		sub_rlx(&x_resident, GUARD_PAGE_BYTES);
-		store_rel(&pool->x_states[i], before); /* [Q1+] */
+		store_rel(&pool->x_states[i], before); /* [D1+] */
 		errno = saved;
 		return missed();
 	}
@@ -122,7 +122,7 @@ void *guard_alloc(size_t size, size_t align, bool right)
 	store_rlx(&s->freed.x_thread, 0);
 	record(&s->made);
 	add_rlx(&x_ever, 1);
-	store_rel(&pool->x_states[i], GUARD_LIVE); /* [Q1+] */
+	store_rel(&pool->x_states[i], GUARD_LIVE); /* [D1+] */
 	errno = saved;
 	return start;
 }
@@ -148,11 +148,11 @@ static const char *find_write(const char *page, const char *start, size_t size)
 void guard_free(void *p)
 {
 	int saved = errno;
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	size_t i = guard_index(pool, (uintptr_t)p);
 	uint64_t live = GUARD_LIVE;
 	if (i == GUARD_SLOTS || (uintptr_t)p != load_rlx(&pool->slots[i].x_start) ||
-		!cas_acq(&pool->x_states[i], &live, GUARD_BUSY)) /* [Q1+] */
+		!cas_acq(&pool->x_states[i], &live, GUARD_BUSY)) /* [D1+] */
 		guard_blame(p, "free");
 	struct guard_slot *s = &pool->slots[i];
 	char *page = guard_page(pool, i);
@@ -164,13 +164,13 @@ void guard_free(void *p)
 		add_rlx(&x_missed, 1);
 	sub_rlx(&x_resident, GUARD_PAGE_BYTES);
 	uint64_t number = add_rlx(&pool->x_frees, 1) + 1;
-	store_rel(&pool->x_states[i], number << GUARD_STATE_BITS | GUARD_FREE); /* [Q1] */
+	store_rel(&pool->x_states[i], number << GUARD_STATE_BITS | GUARD_FREE); /* [D1] */
 	errno = saved;
 }
 
 size_t guard_bytes(const void *p, const char *call)
 {
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	size_t i = guard_index(pool, (uintptr_t)p);
 	if (i == GUARD_SLOTS || (uintptr_t)p != load_rlx(&pool->slots[i].x_start) ||
 		load_rlx(&pool->x_states[i]) != GUARD_LIVE)
@@ -186,7 +186,7 @@ size_t guard_resident(void)
 struct guard_counts guard_count(void)
 {
 	struct guard_counts c = {.ever = load_rlx(&x_ever), .missed = load_rlx(&x_missed)};
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	c.reserved = pool ? GUARD_POOL_BYTES : 0;
 	for (size_t i = 0; pool && i < GUARD_SLOTS; i++)
 		if (load_rlx(&pool->x_states[i]) == GUARD_LIVE) {
@@ -198,7 +198,7 @@ struct guard_counts guard_count(void)
 
 void guard_verify(void)
 {
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	for (size_t i = 0; pool && i < GUARD_SLOTS; i++) {
 		if (load_rlx(&pool->x_states[i]) != GUARD_LIVE)
 			continue;

@@ -50,18 +50,18 @@ enum guard_state {
 
 struct guard_pool {
 	uintptr_t base;                          /* const */
-	_Atomic(uint64_t) x_states[GUARD_SLOTS]; /* any: cas [Q1] */
+	_Atomic(uint64_t) x_states[GUARD_SLOTS]; /* any: cas [D1] */
 	_Atomic(uint64_t) x_frees;               /* any: relaxed; ever */
 	struct guard_slot slots[GUARD_SLOTS];
 };
 
-/* Made with the first guarded block. any: [Q2] */
+/* Made with the first guarded block. any: [D2] */
 extern struct guard_pool *_Atomic x_guard_pool;
 
 /* Does it point into the pool, at a block or not? */
 static inline bool guard_has(const void *p)
 {
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	return unlikely(pool) && (uintptr_t)p - pool->base < GUARD_POOL_BYTES;
 }
 

@@ -94,7 +94,7 @@ static void describe(const struct guard_slot *s, uintptr_t address, char *text, 
 
 void guard_blame(const void *p, const char *call)
 {
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	const struct guard_slot *s = nearest(pool, (uintptr_t)p);
 	char where[160] = "no block was there";
 	if (s)
@@ -114,7 +114,7 @@ void guard_blame(const void *p, const char *call)
 
 void guard_blame_write(const void *p, const char *call, const char *byte)
 {
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	const struct guard_slot *s = &pool->slots[guard_index(pool, (uintptr_t)p)];
 	char where[160];
 	describe(s, (uintptr_t)byte, where, sizeof where);
@@ -129,7 +129,7 @@ bool guard_explain_fault(uintptr_t address, bool write, uintptr_t pc)
 {
 	if (!guard_has((const void *)address))
 		return false;
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [Q2] */
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
 	const struct guard_slot *s = nearest(pool, address);
 	char where[160] = "no block was there", code[NAME_BYTES];
 	const char *kind = "wild access";
