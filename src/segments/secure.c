@@ -9,6 +9,9 @@
 
 #include "base/os.h"
 
+#include <errno.h>
+#include <string.h>
+
 static _Atomic(uint64_t) x_secret; /* any: relaxed; cas 0 to a random number */
 static _Atomic(uint64_t) x_draws;  /* any: relaxed; keys drawn */
 
@@ -41,6 +44,30 @@ void secure_page(struct page *page, size_t block_bytes)
 	secure_big(page);
 	page->wiped = (uint32_t)min_size(block_bytes, most);
 	page->span_bytes = (uint32_t)(page->slices * SLICE_BYTES);
+}
+
+/* More is faster given back: it may not even be resident. */
+#define PURGE_FROM GRANULE_BYTES
+
+bool secure_wipe_big(char *start, size_t bytes, size_t room)
+{
+	size_t wiped = min_size(bytes, load_rlx(&options.x_wipe_bytes));
+	if (wiped >= PURGE_FROM && !load_rlx(&options.x_purge_lazily)) {
+		size_t purged = min_size(align_up(wiped, GRANULE_BYTES), room);
+		int saved = errno;
+		if (os_purge(start, purged))
+			return purged == room;
+		errno = saved; /* locked memory */
+	}
+	memset(start, 0, wiped);
+	return false;
+}
+
+void secure_wipe_page(const struct page *page)
+{
+	size_t bytes = load_rlx(&page->x_bytes);
+	for (unsigned i = 0; i < load_rlx(&page->x_carved); i++)
+		memset(page->start + i * bytes, 0, page->wiped);
 }
 
 void secure_order(uint16_t *order, size_t count)

@@ -18,6 +18,15 @@ void secure_page(struct page *page, size_t block_bytes);
 /* Gives one to a big block whose frees may be sent, as blocks of pages are. */
 void secure_big(struct page *page);
 
+/*
+ * Zeroes the option's bytes of a freed block that has `room` to itself, or more of them. True:
+ * the kernel has taken all the room back, and it reads as zero.
+ */
+bool secure_wipe_big(char *start, size_t bytes, size_t room);
+
+/* Wipes the blocks of a page that is freed with blocks in use. */
+void secure_wipe_page(const struct page *page);
+
 uint64_t secure_random(void);
 
 /* A sequence of numbers whose high halves are random enough to draw places from. */
@@ -104,6 +113,14 @@ static ALWAYS_INLINE void secure_unlink(struct block *block)
 
 #else
 
+static ALWAYS_INLINE bool secure_wipe_big(char *start, size_t bytes, size_t room)
+{
+	(void)start;
+	(void)bytes;
+	(void)room;
+	return false;
+}
+
 static ALWAYS_INLINE void secure_page(struct page *page, size_t block_bytes)
 {
 	(void)page;
@@ -111,6 +128,11 @@ static ALWAYS_INLINE void secure_page(struct page *page, size_t block_bytes)
 }
 
 static inline void secure_big(struct page *page)
+{
+	(void)page;
+}
+
+static inline void secure_wipe_page(const struct page *page)
 {
 	(void)page;
 }
@@ -159,4 +181,12 @@ static ALWAYS_INLINE void secure_unlink(struct block *block)
 }
 
 #endif
+
+/* Of a freed mid block: less than what is given back. */
+static ALWAYS_INLINE void secure_wipe_mid(const struct page *page)
+{
+	size_t bytes = load_rlx(&page->x_bytes);
+	secure_wipe_big(page->start, bytes, bytes);
+}
+
 #endif

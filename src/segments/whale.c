@@ -13,6 +13,7 @@
 #include "segments/map.h"
 #include "segments/purge.h"
 #include "segments/region.h"
+#include "segments/secure.h"
 
 #include <errno.h>
 #include <string.h>
@@ -120,10 +121,12 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 /* The last granule counts when at least half of it was used. */
 static void whale_retire(char *start, size_t bytes, enum site_class class, uint32_t stamp)
 {
+	size_t room = granules_of(bytes) * GRANULE_BYTES;
 	if (stamp)
 		granules_stamp(
 			start, max_size((bytes + GRANULE_BYTES / 2) >> GRANULE_SHIFT, 1), stamp);
-	granules_free(start, granules_of(bytes), true, class);
+	bool dirty = !secure_wipe_big(start, bytes, room);
+	granules_free(start, granules_of(bytes), dirty, class);
 }
 
 void whale_free(struct page *page)
@@ -234,9 +237,12 @@ static void shrink(struct page *page, size_t old, size_t bytes)
 		/* Part of a huge page stays, rather than be split. */
 		if (kept > bytes && region_may_split(page_region(page), SPLIT_NEVER))
 			os_purge(end, kept - bytes);
-		if (have > need)
-			granules_free(
-				page->start + need * GRANULE_BYTES, have - need, true, SITE_HOT);
+		if (have > need) {
+			char *tail = page->start + need * GRANULE_BYTES;
+			size_t room = (have - need) * GRANULE_BYTES;
+			bool dirty = !secure_wipe_big(tail, room, room);
+			granules_free(tail, have - need, dirty, SITE_HOT);
+		}
 	}
 	set_bytes(page, bytes);
 }

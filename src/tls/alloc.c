@@ -203,6 +203,7 @@ void free_mid_fast(void *p, struct page *page)
 		free_slow(p);
 		return;
 	}
+	secure_wipe_mid(page);
 	struct page **stack = &h->mid[(size_t)page->size_class - SMALL_CLASSES];
 	store_rlx(&page->x_owner, OWNER_CACHED);
 	page->next = *stack;

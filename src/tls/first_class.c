@@ -148,6 +148,7 @@ static void drop_pages(struct heap *h)
 		struct page *page = h->full;
 		heap_unkeep(&h->full, page);
 		store_rlx(&page->x_used, 0);
+		secure_wipe_page(page);
 		page_free(page);
 	}
 }

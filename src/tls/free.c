@@ -204,9 +204,16 @@ static void free_span(struct heap *h, struct page *page)
 		spend_credit(h);
 }
 
+static void free_big(struct heap *h, struct page *page)
+{
+	secure_wipe_mid(page);
+	free_span(h, page);
+}
+
 void heap_free_mid(struct heap *h, struct page *page)
 {
 	size_t bytes = load_rlx(&page->x_bytes);
+	secure_wipe_mid(page);
 	if (bytes > h->mid_room && !h->mid_idle)
 		heap_overflow_mid(h);
 	if (h->leaving || page->node != h->node || bytes > h->mid_room) {
@@ -247,6 +254,13 @@ static void free_small(struct heap *h, struct page *page, struct block *block, u
 	}
 }
 
+/* No heap's cache can have it. */
+static void free_mid_alone(struct page *page)
+{
+	secure_wipe_mid(page);
+	span_free(page);
+}
+
 void heap_free_kept(struct heap *h, struct page *page)
 {
 	heap_unkeep(&h->kept, page);
@@ -254,7 +268,7 @@ void heap_free_kept(struct heap *h, struct page *page)
 	uintptr_t kind = page_owner(page) & ~OWNER_KEPT;
 	store_rlx(&page->x_owner, kind);
 	if (kind == OWNER_MID || kind == OWNER_BIG)
-		span_free(page);
+		free_mid_alone(page);
 	else
 		whale_free(page);
 }
@@ -294,7 +308,7 @@ void heap_free(struct heap *h, struct page *page, struct block *block)
 	else if (owner == OWNER_MID)
 		heap_free_mid(h, page);
 	else if (owner == OWNER_BIG)
-		free_span(h, page);
+		free_big(h, page);
 	else
 		whale_free(page);
 }
@@ -340,7 +354,7 @@ void free_without_heap(struct page *page, struct block *block)
 	else if (owner == OWNER_NOBODY)
 		orphan(heap_at(0), page, block);
 	else if (owner == OWNER_MID || owner == OWNER_BIG)
-		span_free(page);
+		free_mid_alone(page);
 	else if (owner == OWNER_WHALE || owner == OWNER_MAPPED)
 		whale_free(page);
 	else if (owner & OWNER_KEPT)
