@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_BYTES = 16384, DISTANCE_DEFAULT = 20, NUMBER_MOST = 1000000 };
+enum { TEXT_BYTES = 20480, DISTANCE_DEFAULT = 20, NUMBER_MOST = 1000000 };
 
 static char text[TEXT_BYTES];
 static struct topology now, then, again;
@@ -188,25 +188,22 @@ static void check_distances(void)
 	}
 }
 
-static unsigned flags_of(unsigned n)
+static unsigned flags_of(unsigned n, uint64_t with_cpus)
 {
-	unsigned os = now.os[n], flags = 0;
+	unsigned os = now.os[n], flags = with_cpus >> n & 1 ? NODE_CPUS : 0;
 
 	if (os_nodes_has(&model.online, os) && os_nodes_has(&model.memory, os)) {
 		flags |= NODE_MEMORY;
 		if (!model.knows_allowed || os_nodes_has(&model.allowed, os))
 			flags |= NODE_ALLOWED;
 	}
-	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
-		if (now.cpu_node[cpu] == n)
-			return flags | NODE_CPUS;
 	return flags;
 }
 
 static void check_nodes(void)
 {
 	struct os_nodes allowed = {{0}}, beside = {{0}};
-	uint64_t deserted = 0;
+	uint64_t deserted = 0, with_cpus = 0;
 
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
 		unsigned os = model.cpu_os[cpu];
@@ -214,9 +211,11 @@ static void check_nodes(void)
 		if (now.cpu_node[cpu] != (os == OS_NODES_MAX ? NODE_NONE : now.number[os]))
 			broken("processor %u of node %u is on number %u", cpu, os,
 				now.cpu_node[cpu]);
+		if (os != OS_NODES_MAX)
+			with_cpus |= (uint64_t)1 << now.number[os];
 	}
 	for (unsigned n = 0; n < now.count; n++) {
-		unsigned flags = flags_of(n);
+		unsigned flags = flags_of(n, with_cpus);
 
 		if (now.flags[n] != flags)
 			broken("node %u has the flags %u, not %u", now.os[n], now.flags[n], flags);

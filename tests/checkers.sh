@@ -33,6 +33,7 @@ build() { # build COMPILER PROGRAM FLAG...
 
 build gcc plain
 expect "no tool" 0 '' "$work/plain" none
+expect "no tool, all guarded" 0 '' env HAKMEM_GUARD_SAMPLE=1 "$work/plain" none
 expect "no tool, twice" 134 'double free' "$work/plain" twice
 expect "no tool, before" 134 'what lies before it was written to' "$work/plain" before
 
@@ -54,6 +55,7 @@ done <<-'END'
 	leak-big 3,145,728 bytes .* definitely lost
 	destroyed Invalid read
 END
+expect "memcheck, all guarded" 0 '' env HAKMEM_GUARD_SAMPLE=1 "${memcheck[@]}" "$work/plain" none
 expect "memcheck, none" 0 '' "${memcheck[@]}" "$work/plain" none
 expect "memcheck, before" 134 'Invalid write' "${memcheck[@]}" "$work/plain" before
 

@@ -211,6 +211,23 @@ static void test_more_than_numbers(void **state)
 	}
 }
 
+/* The longest list that there can be. */
+static void test_every_other(void **state)
+{
+	static char cpus[2][5 * CPUS_MAX];
+	size_t used[2] = {0, 0};
+
+	(void)state;
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		used[cpu % 2] += (size_t)sprintf(cpus[cpu % 2] + used[cpu % 2], "%u,", cpu);
+	head("0-1\n", "0-1\n");
+	node(0, cpus[0], "10 20\n");
+	node(1, cpus[1], "20 10\n");
+	read_now(NULL, NULL, 0);
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		assert_int_equal(now.cpu_node[cpu], cpu % 2);
+}
+
 static void test_missing(void **state)
 {
 	(void)state;
@@ -295,6 +312,7 @@ int main(void)
 		TEST(test_allowed),
 		TEST(test_goes_and_comes),
 		TEST(test_more_than_numbers),
+		TEST(test_every_other),
 		TEST(test_missing),
 		TEST(test_odd_numbers),
 		TEST(test_gone_is_far),

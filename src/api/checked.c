@@ -10,6 +10,7 @@
 #include "base/atomic.h"
 #include "base/check.h"
 #include "base/checkers.h"
+#include "segments/guard.h"
 #include "tls/alloc.h"
 #include "tls/first_class.h"
 #include "tls/foreign.h"
@@ -36,6 +37,11 @@ struct record {
 
 static void *_Atomic x_waiting[WAITING]; /* any: [Q1]; freed blocks */
 static _Atomic(uint32_t) x_turn;         /* any: relaxed; where the next one goes */
+
+static bool is_ours(const void *p)
+{
+	return guard_has(p) || foreign_is_ours(p);
+}
 
 static struct record *record_of(void *p)
 {
@@ -100,7 +106,7 @@ static void *take(struct hak_heap *heap, size_t size, size_t align, bool zero)
 /* The record of a block in use; NULL for one that is not ours. Anything else ends here. */
 static struct record *look(void *p, const char *call)
 {
-	if (!foreign_is_ours(p))
+	if (!is_ours(p))
 		return NULL;
 	CHECK((uintptr_t)p % BLOCK_ALIGN == 0, "%s(%p): misaligned, not from malloc", call, p);
 	struct record *r = record_of(p);
@@ -122,7 +128,7 @@ static void wait_and_free(void *start, size_t bytes)
 /* memcheck says by itself what is wrong with a block that is freed again. */
 static bool is_again(void *p)
 {
-	return checkers_valgrind() && foreign_is_ours(p) && (uintptr_t)p % BLOCK_ALIGN == 0 &&
+	return checkers_valgrind() && is_ours(p) && (uintptr_t)p % BLOCK_ALIGN == 0 &&
 	       is_marked(record_of(p), MARK_FREED);
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_BYTES 16384
+#define TEXT_BYTES 20480 /* for every other one of CPUS_MAX processors */
 #define PATH_BYTES 256
 #define DISTANCE_DEFAULT 20
 #define NUMBER_MOST 1000000 /* larger ones are taken for this */
