@@ -55,7 +55,7 @@ bool player_keeps(struct player *p, unsigned context, uint64_t bytes)
 
 unsigned player_patience(const struct player *p, uint64_t bytes)
 {
-	return p->kind == PLAY_ELO ? learner_patience(p->learner, estimate_bin(bytes)) : 0;
+	return p->kind == PLAY_ELO ? patience_of(&patience_now, estimate_bin(bytes)) : 0;
 }
 
 static unsigned next_ucb1(struct bandit *b, double per_byte)

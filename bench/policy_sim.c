@@ -148,6 +148,7 @@ static double play(const struct trace *t, struct held *held, struct player *who)
 {
 	memset(sites, 0, sizeof(sites));
 	memset(&world_now, 0, sizeof(world_now));
+	memset(&patience_now, 0, sizeof(patience_now));
 	world_now.x_purge_ns = model_purge_ns;
 	model_init(&model);
 	around.c0_ns = C0_NS;

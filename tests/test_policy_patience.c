@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -28,10 +29,10 @@ static void wanted(struct patience *p, uint64_t block, int32_t ms)
 
 static void begin(struct patience *p)
 {
-	patience_init(p);
+	memset(p, 0, sizeof *p);
 	patience_prices(p, &prices);
-	assert_in_range(p->break_even_ms[0], 300, 360);
-	assert_true(p->break_even_ms[1] < p->break_even_ms[0]);
+	assert_in_range(p->x_break_even_ms[0], 300, 360);
+	assert_true(p->x_break_even_ms[1] < p->x_break_even_ms[0]);
 }
 
 static void test_lengths(void **state)
@@ -52,29 +53,29 @@ static void test_habits(void **state)
 	/* Soon: nothing is to be said of it. */
 	for (unsigned i = 0; i < 100; i++)
 		wanted(&p, 2 * MIB, 59);
-	assert_int_equal(p.number[BIN], 0);
+	assert_int_equal(p.x_number[BIN], 0);
 	/* Late: the purge delay would have passed in vain. One is enough. */
 	wanted(&p, 2 * MIB, 3000);
-	assert_int_equal(p.number[BIN], PATIENCES - 1);
+	assert_int_equal(p.x_number[BIN], PATIENCES - 1);
 	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
 		if (bin != BIN)
-			assert_int_equal(p.number[bin], 0);
+			assert_int_equal(p.x_number[bin], 0);
 	/* Now they come back after 90 ms, for which it does not pay to fault. */
 	unsigned n = 0;
 	for (; n < 20; n++)
 		wanted(&p, 2 * MIB, 3000);
-	for (n = 0; p.number[BIN] == PATIENCES - 1 && n < 100; n++)
+	for (n = 0; p.x_number[BIN] == PATIENCES - 1 && n < 100; n++)
 		wanted(&p, 2 * MIB, 90);
 	assert_in_range(n, 2, 20);
-	assert_true(patience_ms(p.number[BIN], DELAY_MS) > 90);
+	assert_true(patience_ms(p.x_number[BIN], DELAY_MS) > 90);
 	/* And after 300, so that all of them would be too short. */
-	for (n = 0; p.number[BIN] != 0 && n < 100; n++)
+	for (n = 0; p.x_number[BIN] != 0 && n < 100; n++)
 		wanted(&p, 2 * MIB, 300);
 	assert_in_range(n, 1, 60);
 	/* What was long ago counts for little. */
 	for (n = 0; n < 500; n++)
 		wanted(&p, 2 * MIB, 300);
-	for (n = 0; p.number[BIN] == 0 && n < 100; n++)
+	for (n = 0; p.x_number[BIN] == 0 && n < 100; n++)
 		wanted(&p, 2 * MIB, 3000);
 	assert_in_range(n, 1, 40);
 }
@@ -86,28 +87,28 @@ static void test_none(void **state)
 	struct estimate_world other = world;
 
 	(void)state;
-	patience_init(&p);
+	memset(&p, 0, sizeof p);
 	wanted(&p, 2 * MIB, 3000);
-	assert_int_equal(p.number[BIN], 0); /* no prices yet */
+	assert_int_equal(p.x_number[BIN], 0); /* no prices yet */
 	begin(&p);
 	other.keep_ms = 0;
 	patience_observe(&p, &other, &late);
-	assert_int_equal(p.number[BIN], 0);
+	assert_int_equal(p.x_number[BIN], 0);
 	other.keep_ms = 100;
 	patience_observe(&p, &other, &late);
-	assert_int_equal(p.number[BIN], 0);
+	assert_int_equal(p.x_number[BIN], 0);
 	other.keep_ms = 200;
 	patience_observe(&p, &other, &late);
-	assert_int_equal(p.number[BIN], PATIENCES - 1);
+	assert_int_equal(p.x_number[BIN], PATIENCES - 1);
 	/* Idling that costs nothing is no reason to fault, and nothing overflows. */
-	patience_init(&p);
+	memset(&p, 0, sizeof p);
 	patience_prices(&p, &(struct estimate_prices){.touched = 1024, .fault_ns = 1000});
 	late.bytes = late.block = 64 * GIB;
 	late.interval_ms = 400;
 	for (unsigned i = 0; i < 1000; i++)
 		patience_observe(&p, &world, &late);
-	assert_int_equal(p.number[ESTIMATE_BINS - 1], 0);
-	assert_true(p.gain[ESTIMATE_BINS - 1][1] < 0);
+	assert_int_equal(p.x_number[ESTIMATE_BINS - 1], 0);
+	assert_true(p.x_gain[ESTIMATE_BINS - 1][1] < 0);
 }
 
 int main(void)

@@ -98,4 +98,9 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 		"\"traffic_per_ms\": %lu, \"peak\": %lu, \"purge_ns_per_page\": %u, "
 		"\"fault_ns_per_page\": %u",
 		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns);
+	text_append(text, bytes, used, ", \"stays_ms\": [");
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+		text_append(text, bytes, used, "%s%u", bin ? ", " : "",
+			patience_ms(patience_of(&patience_now, bin), w.keep_ms));
+	text_append(text, bytes, used, "]");
 }

@@ -54,13 +54,6 @@ static bool keeps(unsigned node, unsigned context, unsigned bin, size_t bytes)
 	return contest_keeps(&l->contest[context], bin, bytes);
 }
 
-/* For how long: what this thread has learned. */
-static uint32_t stay(unsigned bin)
-{
-	struct learner *l = tls_learning ? NULL : tls_learner;
-	return l ? learner_patience(l, bin) << STAMP_PATIENCE_SHIFT : 0;
-}
-
 static uint32_t stamp_patience(uint32_t stamp)
 {
 	return stamp >> STAMP_PATIENCE_SHIFT & STAMP_PATIENCE_MASK;
@@ -89,7 +82,10 @@ enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *
 	if (bin < ELO_ARMS || load_rlx(&options.x_policy) >= POLICY_FIXED)
 		class = keeps(node, context, bin, bytes) ? SITE_HOT : SITE_COLD;
 	if (choice_learns())
-		*stamp = now << STAMP_MS_SHIFT | (class == SITE_COLD ? STAMP_PURGED : stay(bin)) |
+		*stamp = now << STAMP_MS_SHIFT |
+			 (class == SITE_COLD ? STAMP_PURGED
+					     : patience_of(&patience_now, bin)
+						       << STAMP_PATIENCE_SHIFT) |
 			 (uint32_t)context << STAMP_CONTEXT_SHIFT | (bin + 1);
 	last.stamp = *stamp;
 	last.purged = false;

@@ -25,6 +25,7 @@
 static const uint8_t first_choice[CONTEXTS] = {ELO_ARMS - 1, ELO_ARMS - 1, 0};
 
 struct world world_now;
+struct patience patience_now;
 
 static struct learner *_Atomic x_chunks[CHUNKS]; /* any: cas acq_rel [Y2]; const once set */
 static _Atomic(uint32_t) x_count;                /* any: relaxed; learners handed out */
@@ -102,7 +103,6 @@ struct learner *learner_get(void)
 	world_fill(&world_now, &l->world, &p);
 	l->kept_lost = l->world.kept_lost = 0;
 	l->touched = ESTIMATE_TOUCHED;
-	patience_init(&l->patience);
 	return l;
 }
 
@@ -126,11 +126,6 @@ void learner_claimed(struct learner *l, unsigned node, uint64_t bytes, uint64_t 
 		l->clean += clean;
 }
 
-unsigned learner_patience(const struct learner *l, unsigned bin)
-{
-	return l->patience.number[bin];
-}
-
 bool learner_reused(struct learner *l, unsigned context, const struct estimate_event *e,
 	int patience, bool resident, uint32_t now_ms)
 {
@@ -143,11 +138,11 @@ bool learner_reused(struct learner *l, unsigned context, const struct estimate_e
 	}
 	if (!resident)
 		l->contest[context].record.gone_found += e->bytes;
-	patience_observe(&l->patience, &l->world, e);
-	if (likely(!l->patience.shorter))
+	patience_observe(&patience_now, &l->world, e);
+	if (likely(!load_rlx(&patience_now.x_shorter)))
 		return contest_observe(&l->contest[context], &l->world, e, now_ms);
 	struct estimate_world w = l->world;
-	w.keep_ms = patience_ms(learner_patience(l, estimate_bin(e->block)), w.keep_ms);
+	w.keep_ms = patience_ms(patience_of(&patience_now, estimate_bin(e->block)), w.keep_ms);
 	return contest_observe(&l->contest[context], &w, e, now_ms);
 }
 
@@ -182,7 +177,7 @@ bool learner_close(struct learner *l, unsigned context, uint64_t in_use, uint32_
 	world_fill(&world_now, &l->world, &p);
 	l->world.kept_lost = l->kept_lost;
 	p.touched = l->touched;
-	patience_prices(&l->patience, &p);
+	patience_prices(&patience_now, &p);
 	bool changed = contest_close(c, &p);
 	learner_show(l, context);
 	return changed || c->record.freezes != freezes;

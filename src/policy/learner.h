@@ -17,7 +17,6 @@
 
 struct learner {
 	struct contest contest[CONTEXTS]; /* own */
-	struct patience patience;         /* own: by size, whatever the class */
 	struct estimate_world world;      /* own: as it was when a window ended last */
 	uint64_t traffic;                 /* own: bytes claimed that the world has not heard of */
 	uint64_t in_use;                  /* own: of the process, the most since then */
@@ -36,6 +35,7 @@ struct learner {
 };
 
 extern struct world world_now;
+extern struct patience patience_now;
 
 /* A learner for this thread, with nothing in its contests but its record; NULL without memory. */
 struct learner *learner_get(void);
@@ -54,11 +54,8 @@ struct learner *learner_at(unsigned index);
 void learner_claimed(struct learner *l, unsigned node, uint64_t bytes, uint64_t clean, bool huge,
 	uint64_t in_use);
 
-/* The number of the patience (patience.h) that a kept block meets. */
-unsigned learner_patience(const struct learner *l, unsigned bin);
-
 /*
- * A freed block was claimed again, that was kept with that patience, or PURGED: true
+ * A freed block was claimed again, that was kept with that patience (patience.h), or PURGED: true
  * when the window of its context is full.
  */
 #define PURGED (-1)

@@ -3,8 +3,6 @@
  */
 #include "policy/patience.h"
 
-#include <string.h>
-
 static const uint32_t lengths[PATIENCES] = {0, 125, 60};
 #define SHORTEST 60
 
@@ -13,11 +11,6 @@ static const uint32_t lengths[PATIENCES] = {0, 125, 60};
 
 /* Where idling costs nothing, next to; sums stay far from what they can hold. */
 #define BREAK_EVEN_MAX ((uint32_t)1 << 20)
-
-void patience_init(struct patience *p)
-{
-	memset(p, 0, sizeof *p);
-}
 
 uint32_t patience_ms(unsigned number, uint32_t keep_ms)
 {
@@ -30,41 +23,49 @@ static int64_t gain_of(const struct patience *p, const struct estimate_event *e,
 {
 	int64_t idle = (int64_t)(e->bytes * (ms + PATIENCE_STEP_MS / 2));
 	uint64_t stays = e->bytes - usual->gone - usual->gone_huge;
-	return usual->idle - idle - (int64_t)(stays * p->break_even_ms[e->huge]);
+	return usual->idle - idle - (int64_t)(stays * load_rlx(&p->x_break_even_ms[e->huge]));
 }
 
-static unsigned best(const int64_t gain[PATIENCES])
+static void choose(struct patience *p, unsigned bin)
 {
-	unsigned number = 0;
-	for (unsigned i = 1; i < PATIENCES; i++)
-		if (gain[i] > gain[number])
-			number = i;
-	return number;
+	unsigned best = 0;
+	int64_t most = 0;
+	for (unsigned i = 1; i < PATIENCES; i++) {
+		int64_t gain = load_rlx(&p->x_gain[bin][i]);
+		if (gain > most) {
+			most = gain;
+			best = i;
+		}
+	}
+	store_rlx(&p->x_number[bin], (uint8_t)best);
+	if (best)
+		store_rlx(&p->x_shorter, true);
 }
 
 void patience_observe(
 	struct patience *p, const struct estimate_world *w, const struct estimate_event *e)
 {
 	/* Who comes back sooner meets none of them; without a helper nothing is given back. */
-	if (likely(e->interval_ms <= SHORTEST) || !w->keep_ms || !p->break_even_ms[0])
+	if (likely(e->interval_ms <= SHORTEST) || !w->keep_ms || !load_rlx(&p->x_break_even_ms[0]))
 		return;
 	unsigned bin = estimate_bin(e->block);
 	struct estimate_world usual = {.keep_ms = w->keep_ms};
 	struct estimate_fate kept = estimate_kept(&usual, e);
-	int64_t *gain = p->gain[bin];
 	for (unsigned i = 1; i < PATIENCES; i++) {
-		gain[i] -= gain[i] / FORGET;
+		int64_t gain = load_rlx(&p->x_gain[bin][i]);
+		gain -= gain / FORGET;
 		/* Hardly less than the purge delay is no gain. */
 		if (e->interval_ms > (int32_t)lengths[i] && 2 * lengths[i] <= w->keep_ms)
-			gain[i] += gain_of(p, e, &kept, lengths[i]);
+			gain += gain_of(p, e, &kept, lengths[i]);
+		store_rlx(&p->x_gain[bin][i], gain);
 	}
-	p->number[bin] = (uint8_t)best(gain);
-	p->shorter |= p->number[bin] != 0;
+	choose(p, bin);
 }
 
 void patience_prices(struct patience *p, const struct estimate_prices *prices)
 {
-	for (unsigned huge = 0; huge < 2; huge++)
-		p->break_even_ms[huge] =
-			(uint32_t)min_size(estimate_break_even_ms(prices, huge), BREAK_EVEN_MAX);
+	for (unsigned huge = 0; huge < 2; huge++) {
+		uint32_t ms = estimate_break_even_ms(prices, huge);
+		store_rlx(&p->x_break_even_ms[huge], (uint32_t)min_size(ms, BREAK_EVEN_MAX));
+	}
 }

@@ -2,11 +2,13 @@
  * patience.h: how long a kept block stays: for the purge delay, or less where that
  * pays. Blocks of one size are wanted again soon, or after a long while: once the
  * soon is over, waiting on is in vain. What shorter times would have saved is added
- * up by size, and forgotten slowly. No clock and no other state, as in contest.h.
+ * up by size, for the whole process, and forgotten slowly. Every field is relaxed,
+ * and right enough when an update is lost.
  */
 #ifndef POLICY_PATIENCE_H
 #define POLICY_PATIENCE_H
 
+#include "base/atomic.h"
 #include "policy/estimate.h"
 
 /* Number 0 is the purge delay, as long as nothing is known; the others get shorter. */
@@ -16,17 +18,20 @@
 #define PATIENCE_STEP_MS 30
 
 struct patience {
-	/* Byte ms by which each but the first would have been cheaper. */
-	int64_t gain[ESTIMATE_BINS][PATIENCES];
-	uint32_t break_even_ms[2];     /* of small and huge pages: to idle costs a fault; or 0 */
-	uint8_t number[ESTIMATE_BINS]; /* the best */
-	bool shorter;                  /* of some size it is not 0 */
+	/* any: relaxed; byte ms by which each but the first would have been cheaper */
+	_Atomic(int64_t) x_gain[ESTIMATE_BINS][PATIENCES];
+	_Atomic(uint32_t) x_break_even_ms[2]; /* any: relaxed; idling so long costs a fault; or 0 */
+	_Atomic(uint8_t) x_number[ESTIMATE_BINS]; /* any: relaxed; the best */
+	_Atomic(bool) x_shorter;                  /* any: relaxed; of some size it is not 0 */
 };
-
-void patience_init(struct patience *p);
 
 /* How long that is, where the purge delay is keep_ms. */
 uint32_t patience_ms(unsigned number, uint32_t keep_ms);
+
+static inline unsigned patience_of(const struct patience *p, unsigned bin)
+{
+	return load_rlx(&p->x_number[bin]);
+}
 
 /* A freed block was wanted again. */
 void patience_observe(
