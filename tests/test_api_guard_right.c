@@ -9,6 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,12 +161,36 @@ static void one_of_hundred(void)
 			a_free(held[k]);
 	}
 	batches = now().guarded_ever + now().guard_missed - before - pairs;
-	/* Ten times the deviation that intervals of 1 to 2n - 1 have in so many. */
+	/* Six times the deviation. */
 	uint64_t wanted = TRIES / ONE_OF, slack = wanted / 5;
 	CHECK(pairs + slack > wanted && pairs < wanted + slack, "%lu of %d pairs, not 1 of %d",
 		pairs, TRIES, ONE_OF);
 	CHECK(batches + slack > wanted && batches < wanted + slack,
 		"%lu of %d in batches, not 1 of %d", batches, TRIES, ONE_OF);
+}
+
+static void *few_calls(void *unused)
+{
+	for (int i = 0; i < 10; i++)
+		a_free(a_malloc(48));
+	return unused;
+}
+
+/* The first calls of a thread are as likely. What pthread_create itself allocates comes on top. */
+static void short_threads(void)
+{
+	enum { THREADS = 2000, CALLS = 10, ONE_OF = 100, WANTED = THREADS * CALLS / ONE_OF };
+	uint64_t before = now().guarded_ever + now().guard_missed, seen;
+
+	for (int i = 0; i < THREADS; i++) {
+		pthread_t thread;
+
+		CHECK(pthread_create(&thread, NULL, few_calls, NULL) == 0, "pthread_create");
+		pthread_join(thread, NULL);
+	}
+	seen = now().guarded_ever + now().guard_missed - before;
+	CHECK(seen > WANTED * 6 / 10 && seen < WANTED * 2, "%lu of %d, not 1 of %d", seen,
+		THREADS * CALLS, ONE_OF);
 }
 
 /* Where there may be no more memory, blocks are had that are not guarded: every other one was not. */
@@ -180,7 +205,7 @@ static void within_limits(void)
 			;
 	missed = now().guard_missed;
 	ever = now().guarded_ever;
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 200; i++)
 		one_is_right(a_malloc(64), 64, 16);
 	CHECK(ever > 0 && now().guarded_ever < ever + 20 && now().guard_missed > missed + 20,
 		"%lu guarded, %lu more, %lu missed", ever, now().guarded_ever - ever,
@@ -196,6 +221,7 @@ static const struct right {
 	{"slots", "1", slots_run_out},
 	{"fork", "1", child_keeps},
 	{"sampled", "100", one_of_hundred},
+	{"threads", "100", short_threads},
 	{"limit", "2", within_limits},
 };
 

@@ -9,18 +9,43 @@ _Thread_local int64_t sample_left;
 
 static _Thread_local uint64_t random_state; /* own; 0: none drawn yet */
 
+#define RANDOM_BITS 48
+
 static uint64_t draw(void)
 {
 	if (unlikely(!random_state))
 		random_state = os_random() | 1;
 	random_state = random_state * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
-	return random_state >> 16;
+	return random_state >> (64 - RANDOM_BITS);
 }
 
-/* From one to the next 1 to 2n - 1 calls, so n on average. */
+static bool flip(void)
+{
+	return draw() >> (RANDOM_BITS - 1);
+}
+
+/*
+ * -ln of a random number between 0 and 1. The logarithm of the mantissa is a
+ * parabola, wrong by less than 0.01; so no mathematics library is needed.
+ */
+static double draw_exponential(void)
+{
+	uint64_t x = draw() | 1;
+	unsigned e = log2_floor(x);
+	double m = (double)(x - ((uint64_t)1 << e)) / (double)((uint64_t)1 << e);
+	return ((double)(RANDOM_BITS - e) - m - 0.3437 * m * (1 - m)) * 0.693147;
+}
+
+/*
+ * Calls until the next one, that one included: n on average, and as likely to end
+ * with each of them, so that threads which make few calls are no exception.
+ */
 static void draw_left(size_t n)
 {
-	sample_left = n ? 1 + (int64_t)(draw() % (2 * n - 1)) : INT64_MAX;
+	if (n > 1)
+		sample_left = 1 + (int64_t)(draw_exponential() * ((double)n - 0.5));
+	else
+		sample_left = n ? 1 : INT64_MAX;
 }
 
 void *sample_block(size_t size, size_t align)
@@ -32,5 +57,5 @@ void *sample_block(size_t size, size_t align)
 			return NULL;
 	}
 	draw_left(n);
-	return n ? guard_alloc(size, align, draw() & 1) : NULL;
+	return n ? guard_alloc(size, align, flip()) : NULL;
 }
