@@ -121,6 +121,9 @@
  *  [V4] x_tail. What lies beyond x_carved is purged, or blocks are made there, by one at a
  *       time, and x_carved is read by the reaper while it holds this; acquire: tail_try,
  *       add_ranges; release: tail_done, publish. [T] model reap, stress_reap
+ *  [V5] x_tail of a mid block. Whoever purges its slack knows where that is, has it alone,
+ *       and frees the span of a block that was freed meanwhile after its last use; release
+ *       and acquire: mid_free, flush; release: slack_begin; acquire: add. [T] model reap
  *  [R1] region list of a node and x_hint. release: region_list, and whoever moves the
  *       hint; acquire: their readers. Heads change by RMW only, so a reader of a
  *       newer head also sees every older region, and x_next needs no order of its own.
@@ -192,6 +195,12 @@ struct block {
 #define TAIL_HELD ((uint8_t)1)
 #define TAIL_PURGED ((uint8_t)2) /* open, and nothing was carved since */
 
+/* The same of a mid block, where it is what nobody is given (slack.h). */
+#define TAIL_NONE ((uint8_t)3)  /* it is not resident */
+#define TAIL_SLACK ((uint8_t)4) /* it may be */
+#define TAIL_SLACK_HELD ((uint8_t)5)
+#define TAIL_FREED ((uint8_t)6) /* and so is the block, since it was held */
+
 /*
  * One per slice; the one of a span's first slice describes it. Two lines: what
  * a thread that frees a block must read changes rarely and stays shared in all
@@ -229,7 +238,7 @@ struct page {
 	bool queued;                /* own: on the owner's list of its class */
 	bool trimmed;               /* own: nothing was freed since it was trimmed */
 	bool tail_purged;           /* own: what lies beyond x_carved was purged */
-	_Atomic(uint8_t) x_tail;    /* any: TAIL_*; cas, release [V4] */
+	_Atomic(uint8_t) x_tail;    /* any: TAIL_*; cas, release [V4] [V5] */
 	uint8_t let_go_tick;        /* own: when it was let go last */
 	struct page *next, *prev;   /* own: in a list of the owner */
 	_Atomic(uint32_t) x_away;   /* own writes, any reads relaxed: purged units, see trim.c */
@@ -265,6 +274,7 @@ struct region {
 	_Atomic(uint32_t) x_room __attribute__((aligned(CACHE_LINE_BYTES)));
 	_Atomic(uint32_t) x_committed; /* any: granules below are, or are being, made accessible */
 	_Atomic(bool) x_demoted;       /* any: relaxed; a huge region that is a plain one now */
+	_Atomic(bool) x_slack_purged;  /* any: relaxed; and the slack there was given back */
 	_Atomic(uint32_t) x_limit;     /* any: granules reserved; 0 where others live */
 	/* const: address of the window */
 	uintptr_t base __attribute__((aligned(CACHE_LINE_BYTES)));

@@ -13,7 +13,7 @@
 #include "segments/blame.h"
 #include "segments/map.h"
 #include "segments/page.h"
-#include "segments/span.h"
+#include "segments/slack.h"
 #include "segments/whale.h"
 #include "tls/alloc.h"
 #include "tls/thread.h"
@@ -199,7 +199,7 @@ static void send(
 /* To the pool. */
 static void free_span(struct heap *h, struct page *page)
 {
-	span_free(page);
+	mid_free(page);
 	if (h->stash_credit)
 		spend_credit(h);
 }
@@ -258,7 +258,7 @@ static void free_small(struct heap *h, struct page *page, struct block *block, u
 static void free_mid_alone(struct page *page)
 {
 	secure_wipe_mid(page);
-	span_free(page);
+	mid_free(page);
 }
 
 void heap_free_kept(struct heap *h, struct page *page)

@@ -15,6 +15,7 @@
 #include "segments/page.h"
 #include "segments/purge.h"
 #include "segments/reap.h"
+#include "segments/slack.h"
 #include "segments/span.h"
 #include "segments/trim.h"
 #include "tls/sample.h"
@@ -308,6 +309,7 @@ void *heap_alloc_mid(struct heap *h, unsigned c, size_t align, bool *zero)
 		store_rlx(&page->x_used, 0);
 		store_rlx(&page->x_pinned, 0);
 		store_rlx(&page->x_bytes, class_bytes(c));
+		slack_begin(page);
 	}
 	page->next = NULL;
 	store_rlx(&page->x_owner, choice_decides(class_bytes(c)) ? OWNER_BIG : OWNER_MID);
@@ -321,7 +323,7 @@ void heap_flush_mid(struct heap *h)
 		h->mid[i] = NULL;
 		while (page) {
 			struct page *next = page->next;
-			span_free(page);
+			mid_free(page);
 			page = next;
 		}
 	}

@@ -25,6 +25,7 @@
 #include "segments/page.h"
 #include "segments/purge.h"
 #include "segments/reap.h"
+#include "segments/slack.h"
 #include "segments/trim.h"
 #include "tls/heap.h"
 #include "tls/idle.h"
@@ -133,6 +134,19 @@ void helper_trim(unsigned node, unsigned ticks, enum split split)
 	heap_put(h);
 }
 
+/* Where huge pages were split, mid blocks need not keep all they have. */
+static void purge_slack(void)
+{
+	for (unsigned node = 0; node < topology_nodes(); node++) {
+		struct region *r = load_acq(&nodes[node].x_regions[REGION_HUGE]); /* [R1] */
+		for (; r; r = load_acq(&r->x_next)) {                             /* [R1+] */
+			bool purged = false;
+			if (load_rlx(&r->x_demoted) && cas_rlx(&r->x_slack_purged, &purged, true))
+				slack_purge(r);
+		}
+	}
+}
+
 size_t helper_purge_all(void)
 {
 	size_t bytes = 0;
@@ -141,6 +155,7 @@ size_t helper_purge_all(void)
 		helper_trim(node, 0, SPLIT_ALWAYS);
 		bytes += pool_purge(node, SIZE_MAX, SPLIT_ALWAYS);
 	}
+	purge_slack();
 	return bytes;
 }
 
@@ -159,8 +174,10 @@ static bool has_split(void)
 /* Is there memory that may become due? */
 static bool tick(void)
 {
-	bool idle = false;
-	idle_reap(true, has_split(), SPLIT_IDLE);
+	bool idle = false, split = has_split();
+	idle_reap(true, split, SPLIT_IDLE);
+	if (split)
+		purge_slack();
 	for (unsigned node = 0; node < topology_nodes(); node++) {
 		pool_tick(node);
 		helper_trim(node, TRIM_TICKS, SPLIT_IDLE);

@@ -65,7 +65,6 @@ static void part(struct hand *hand)
 		struct page *page = block_check_held(block);
 		struct block *next = block->next;
 		if (reap_takes(page, block)) {
-			secure_wipe(page, block);
 			let_go(hand, page, block);
 		} else {
 			block->mark = mark_sent(page);

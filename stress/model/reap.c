@@ -1,14 +1,16 @@
 /*
- * reap.c: [V1] [V2] [V3] [V4]. Blocks of a page are in a reaper's hands, while its
+ * reap.c: [V1] [V2] [V3] [V4] [V5]. Blocks of a page are in a reaper's hands, while its
  * owner goes on with it, lets it go, or others take it over. Nobody reaches memory
  * while it is given back, no page is left to nobody with blocks that are free, and
  * none is lost.
  */
 #include "models.h"
 
+#include "segments/map.h"
 #include "segments/page.h"
 #include "segments/reap.h"
 #include "segments/region.h"
+#include "segments/slack.h"
 #include "segments/span.h"
 #include "segments/trim.h"
 
@@ -130,6 +132,93 @@ static void carve_and_let_go(void)
 	let_go();
 }
 
+/* ---- Slack ---------------------------------------------------------------------- */
+
+static struct region *huge;
+static struct page *mid;
+
+static struct page *claim(unsigned slices)
+{
+	bool zero;
+	return span_claim(0, REGION_SPANS | REGION_HUGE, slices, 1, &zero);
+}
+
+/* A block whose span is larger, in what were huge pages; NULL: it is not to be had. */
+static struct page *make_mid(void)
+{
+	unsigned c = class_of(SLICE_BYTES + SLICE_BYTES / 4);
+	struct page *page = claim(class_slices(c));
+	if (!page)
+		return NULL;
+	page->site = 0;
+	store_rlx(&page->x_bytes, class_bytes(c));
+	store_rlx(&page->x_owner, OWNER_MID);
+	slack_begin(page);
+	return page;
+}
+
+/* There is no more room than for that one. */
+static void begin_mid(void)
+{
+	huge = model_region(REGION_SPANS | REGION_HUGE);
+	model_fill(REGION_SPANS | REGION_HUGE, 1);
+	mid = make_mid();
+	MODEL_CHECK(mid && page_region(mid) == huge, "no span");
+	MODEL_CHECK(claim(GRANULE_SLICES - mid->slices), "no more spans");
+	model_ignore(&nodes[0].x_dirty_bytes, sizeof nodes[0].x_dirty_bytes);
+	model_ignore(&huge->x_room, sizeof huge->x_room);
+	model_trust(huge->x_has_free, sizeof huge->x_has_free);
+	model_trust(huge->x_has_dirty, sizeof huge->x_has_dirty);
+}
+
+/* None yet. */
+static void begin_without(void)
+{
+	begin_mid();
+	mid_free(mid);
+}
+
+static void purge_slack(void)
+{
+	slack_purge(huge);
+}
+
+static void free_mid(void)
+{
+	*mid->start = 1;
+	mid_free(mid);
+}
+
+/* Whoever has the slices next uses all of them. */
+static void claim_all(void)
+{
+	struct page *page = claim(mid->slices);
+	if (!page)
+		return;
+	for (size_t at = 0; at < page->slices * SLICE_BYTES; at += TRIM_BYTES)
+		page->start[at] = 2;
+}
+
+static void have_mid(void)
+{
+	if (make_mid())
+		*mid->start = 1;
+}
+
+static void check_freed(void)
+{
+	size_t index = (size_t)(mid - huge->pages);
+	uint32_t pool = (uint32_t)load_rlx(&huge->x_slices[index / GRANULE_SLICES]);
+	MODEL_CHECK(load_rlx(&mid->x_tail) != TAIL_SLACK_HELD, "slack is held for ever");
+	MODEL_CHECK(pool >> index % GRANULE_SLICES & 1, "a span is lost");
+}
+
+static void nothing_to_check(void)
+{
+}
+
+/* ---- What is left --------------------------------------------------------------- */
+
 static void check(void)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -159,7 +248,7 @@ static void check_unmade(void)
 
 const struct scenario reap_scenarios[] = {
 	{.model = "reap",
-		.proves = "V1 V2* V3 V4",
+		.proves = "V1 V2* V3 V4 V5",
 		.name = "one reaps, the owner allocates",
 		.setup = one_in_use,
 		.thread = {reap_first, allocate},
@@ -184,5 +273,20 @@ const struct scenario reap_scenarios[] = {
 		.setup = one_in_use,
 		.thread = {reap_first, reap_second},
 		.check = check},
+	{.model = "reap",
+		.name = "one purges slack, one frees the block",
+		.setup = begin_mid,
+		.thread = {purge_slack, free_mid},
+		.check = check_freed},
+	{.model = "reap",
+		.name = "one purges slack, one frees the block, one has its span",
+		.setup = begin_mid,
+		.thread = {purge_slack, free_mid, claim_all},
+		.check = nothing_to_check},
+	{.model = "reap",
+		.name = "one purges slack, one has a block",
+		.setup = begin_without,
+		.thread = {purge_slack, have_mid},
+		.check = nothing_to_check},
 	{.model = NULL},
 };
