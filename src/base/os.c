@@ -155,11 +155,16 @@ bool os_commit(void *start, size_t bytes)
 	return true;
 }
 
-bool os_uncommit(void *start, size_t bytes)
+bool os_close(void *start, size_t bytes)
 {
 	count_map_call();
+	return mprotect(start, bytes, PROT_NONE) == 0;
+}
+
+bool os_uncommit(void *start, size_t bytes)
+{
 	bool purged = os_purge(start, bytes);
-	return mprotect(start, bytes, PROT_NONE) == 0 && purged;
+	return os_close(start, bytes) && purged;
 }
 
 /* ThreadSanitizer does not see madvise: show it what the kernel does, a write to every page. */

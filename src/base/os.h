@@ -37,6 +37,9 @@ bool os_unmap(void *start, size_t bytes);
 /* Makes part of a reservation readable and writable. */
 bool os_commit(void *start, size_t bytes);
 
+/* Takes its access away from such a part that nobody has used. */
+bool os_close(void *start, size_t bytes);
+
 /* Gives the pages of such a part back, and its access. After a failure one of them may be left. */
 bool os_uncommit(void *start, size_t bytes);
 

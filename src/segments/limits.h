@@ -59,6 +59,12 @@
 #define TRIM_BYTES ((size_t)4096)
 
 /*
+ * Granules that end with an inaccessible slice, in the secure build. Each splits the kernel's
+ * mapping twice, and a process may have 65530: a quarter of these. Beyond, granules have none.
+ */
+#define GUARDED_GRANULES_MAX 8192
+
+/*
  * Granules made accessible with one system call: this share of what is, between
  * these bounds. Strict overcommit charges it at once, so it is no large step.
  */

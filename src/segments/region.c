@@ -64,15 +64,35 @@ static void region_list(struct region *r, unsigned kind)
 	while (!cas_weak_rel(&nodes[node].x_regions[kind], &first, r)); /* [R1] */
 }
 
+/*
+ * The slices of a granule that anybody can have. In the secure build the last one of most is a
+ * guard, which is nobody's (I1) for good: a static one costs nothing later, and the longest span is
+ * shorter than a granule. Not in huge pages, which it would split, and not where address space is short.
+ */
+static uint32_t open_slices(struct region *r, size_t g)
+{
+	static _Atomic(uint32_t) x_guarded; /* any: relaxed; a few more than the bound do no harm */
+	char *guard = (char *)r->base + (g + 1) * GRANULE_BYTES - SLICE_BYTES;
+	if (!HAK_SECURE || r->kind & REGION_HUGE || load_rlx(&r->x_limit) != REGION_GRANULES ||
+		load_rlx(&x_guarded) >= GUARDED_GRANULES_MAX || !os_close(guard, SLICE_BYTES))
+		return (uint32_t)SLICES_ALL;
+	add_rlx(&x_guarded, 1);
+	return (uint32_t)(SLICES_ALL >> 1);
+}
+
 static void publish_granules(struct region *r, size_t from, size_t count)
 {
-	add_rlx(&nodes[r->node].x_committed, count * GRANULE_BYTES);
 	if (r->kind & REGION_WHALES) {
+		add_rlx(&nodes[r->node].x_committed, count * GRANULE_BYTES);
 		granules_publish(r, from, count, false);
 		return;
 	}
-	for (size_t g = from; g < from + count; g++)
-		slices_publish(r, g, (uint32_t)SLICES_ALL, false);
+	for (size_t g = from; g < from + count; g++) {
+		uint32_t slices = open_slices(r, g);
+		add_rlx(&nodes[r->node].x_committed,
+			(size_t)__builtin_popcount(slices) * SLICE_BYTES);
+		slices_publish(r, g, slices, false);
+	}
 }
 
 enum committed { COMMITTED, FULL, REFUSED };

@@ -10,8 +10,9 @@
  *
  * Invariants.
  *  I1  Every slice has one owner: the pool (its bit in x_slices is set), or
- *      whoever cleared that bit. Only the owner writes its descriptor's
- *      non-atomic fields, and only the owner gives it to madvise.
+ *      whoever cleared that bit; but for guards of the secure build, which nobody
+ *      can have. Only the owner writes its descriptor's non-atomic fields, and
+ *      only the owner gives it to madvise.
  *  I2  A small page is owned by the heap in x_owner, or by nobody
  *      (OWNER_NOBODY). Only the owner touches free, x_carved, x_away, x_used, next, prev;
  *      x_carved only while it holds x_tail.
