@@ -185,7 +185,7 @@ static ALWAYS_INLINE void secure_unlink(struct block *block)
 /* Of a freed mid block: less than what is given back. */
 static ALWAYS_INLINE void secure_wipe_mid(const struct page *page)
 {
-	size_t bytes = load_rlx(&page->x_bytes);
+	size_t bytes = HAK_SECURE ? load_rlx(&page->x_bytes) : 0;
 	secure_wipe_big(page->start, bytes, bytes);
 }
 
