@@ -7,6 +7,7 @@
 #include "hakmem.h"
 
 #include "base/base.h"
+#include "base/options.h"
 #include "numa/topology.h"
 #include "segments/limits.h"
 
@@ -306,6 +307,8 @@ static void child(void)
 	/* To clear huge pages takes most of the time. */
 	if (fault.call != MADVISE || fault.error != ENOMEM || fault.lasting)
 		prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	/* Some blocks are guarded, so that their calls are among those that fail. */
+	store_rlx(&options.x_guard_sample, 20);
 	faulty = true;
 	script();
 	hak_purge();
