@@ -36,7 +36,7 @@ region-list src/segments/region.c regions -@cas_weak_rel(&nodes@cas_rlx(&nodes
 topology src/numa/topology.c topology stress_protocol_topology@xchg_acq_rel(&x_current, t)@atomic_exchange_explicit(&x_current, t, memory_order_relaxed)
 topology-grace src/numa/topology.c topology -@ && rcu_wait())@)
 site-table src/policy/site.c sites -@ || found == caller))@))
-guard-free src/segments/guard.c - stress_protocol_guard@store_rel(&pool->x_states[i], number@store_rlx(&pool->x_states[i], number
+guard-free src/segments/guard.c guard stress_protocol_guard@store_rel(&pool->x_states[index], number@store_rlx(&pool->x_states[index], number
 policy-merge src/policy/share.c share stress_protocol_share@return cas_acq_rel(&x_current@return cas_rlx(&x_current
 END
 }

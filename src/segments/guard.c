@@ -47,8 +47,19 @@ static struct guard_pool *make_pool(void)
 	return found;
 }
 
-/* The index of a slot that is the caller's now, and its word before; GUARD_SLOTS: there is none. */
-static size_t claim(struct guard_pool *pool, uint64_t *before)
+struct guard_pool *guard_pool(void)
+{
+	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
+	return likely(pool) ? pool : make_pool();
+}
+
+/* A free that is not counted yet has a number above `frees`. */
+static bool may_claim(uint64_t word, uint64_t frees)
+{
+	return !word || (int64_t)(frees - (word >> GUARD_STATE_BITS)) >= (int64_t)GUARD_QUARANTINE;
+}
+
+size_t guard_claim(struct guard_pool *pool, uint64_t *before)
 {
 	for (unsigned tries = 0; tries < CLAIM_TRIES; tries++) {
 		uint64_t least = UINT64_MAX, frees = load_rlx(&pool->x_frees);
@@ -60,8 +71,7 @@ static size_t claim(struct guard_pool *pool, uint64_t *before)
 				found = i;
 			}
 		}
-		if (found == GUARD_SLOTS ||
-			(least && frees - (least >> GUARD_STATE_BITS) < GUARD_QUARANTINE))
+		if (found == GUARD_SLOTS || !may_claim(least, frees))
 			break;
 		*before = least;
 		if (cas_acq(&pool->x_states[found], &least, GUARD_BUSY)) /* [D1] */
@@ -98,11 +108,9 @@ static void *missed(void)
 void *guard_alloc(size_t size, size_t align, bool right)
 {
 	int saved = errno;
-	struct guard_pool *pool = load_acq(&x_guard_pool); /* [D2] */
-	if (unlikely(!pool))
-		pool = make_pool();
+	struct guard_pool *pool = guard_pool();
 	uint64_t before;
-	size_t i = pool ? claim(pool, &before) : GUARD_SLOTS;
+	size_t i = pool ? guard_claim(pool, &before) : GUARD_SLOTS;
 	if (i == GUARD_SLOTS) {
 		errno = saved;
 		return missed();
@@ -145,6 +153,12 @@ static const char *find_write(const char *page, const char *start, size_t size)
 	return found ? found : find_other(start + size, page + GUARD_PAGE_BYTES);
 }
 
+void guard_put(struct guard_pool *pool, size_t index)
+{
+	uint64_t number = add_rlx(&pool->x_frees, 1) + 1;
+	store_rel(&pool->x_states[index], number << GUARD_STATE_BITS | GUARD_FREE); /* [D1] */
+}
+
 void guard_free(void *p)
 {
 	int saved = errno;
@@ -163,8 +177,7 @@ void guard_free(void *p)
 	if (unlikely(!os_uncommit(page, GUARD_PAGE_BYTES)))
 		add_rlx(&x_missed, 1);
 	sub_rlx(&x_resident, GUARD_PAGE_BYTES);
-	uint64_t number = add_rlx(&pool->x_frees, 1) + 1;
-	store_rel(&pool->x_states[i], number << GUARD_STATE_BITS | GUARD_FREE); /* [D1] */
+	guard_put(pool, i);
 	errno = saved;
 }
 

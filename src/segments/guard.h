@@ -98,6 +98,18 @@ struct guard_counts guard_count(void);
 /* Looks for writes around blocks in use. For hak_verify: nobody may free meanwhile. */
 void guard_verify(void);
 
+/* ---- The protocol, of which these are made --------------------------------------------------- */
+
+/* The pool, made when there is none; NULL: no memory. */
+struct guard_pool *guard_pool(void);
+
+/*
+ * The index of a slot that is the caller's (BUSY), and its word before, which ends
+ * that if it is put back; GUARD_SLOTS: there is none. guard_put ends it by a free.
+ */
+size_t guard_claim(struct guard_pool *pool, uint64_t *before);
+void guard_put(struct guard_pool *pool, size_t index);
+
 /* ---- For reports --------------------------------------------------------------------------- */
 
 /* The slot that an address is in, or comes before; GUARD_SLOTS: behind the last one. */

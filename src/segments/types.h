@@ -149,10 +149,10 @@
  *  [Y5] x_busy of policy/file.c: one thread saves at a time; acquire and release:
  *       policy_file_save. [T] none: who comes second writes nothing
  *  [D1] x_states of guarded blocks (segments/guard.h). A free publishes that the page is
- *       inaccessible and what the slot says; release: guard_free; acquire: claim.
- *       [T] stress_protocol_guard
+ *       inaccessible and what the slot says; release: guard_put; acquire: guard_claim.
+ *       [T] model guard, stress_protocol_guard
  *  [D2] x_guard_pool: publishes the pool; release and acquire: make_pool; acquire: its
- *       readers. [T] stress_protocol_guard
+ *       readers. [T] model guard, stress_protocol_guard
  *  [Q1] x_waiting of api/checked.c: a freed block goes on to whoever takes its place;
  *       release and acquire: wait_and_free. [T] none: only made with CHECKERS=1
  *  [U1] x_state of rcu.c, READY: publishes liburcu's functions; release: rcu_start;

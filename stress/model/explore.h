@@ -36,8 +36,9 @@ struct scenario {
 
 /* Ended by one without a model. */
 extern const struct scenario litmus_scenarios[], inbox_scenarios[], slices_scenarios[],
-	granules_scenarios[], pages_scenarios[], heaps_scenarios[], leases_scenarios[],
-	helper_scenarios[], reap_scenarios[], tables_scenarios[], share_scenarios[];
+	guard_scenarios[], granules_scenarios[], pages_scenarios[], heaps_scenarios[],
+	leases_scenarios[], helper_scenarios[], reap_scenarios[], tables_scenarios[],
+	share_scenarios[];
 
 /* In a thread or a check: the execution has failed. Does not return. */
 _Noreturn void model_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -231,9 +231,9 @@ int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	static const struct scenario *const lists[] = {litmus_scenarios, inbox_scenarios,
-		slices_scenarios, granules_scenarios, pages_scenarios, reap_scenarios,
-		heaps_scenarios, leases_scenarios, helper_scenarios, tables_scenarios,
-		share_scenarios};
+		slices_scenarios, granules_scenarios, guard_scenarios, pages_scenarios,
+		reap_scenarios, heaps_scenarios, leases_scenarios, helper_scenarios,
+		tables_scenarios, share_scenarios};
 	only = argc == 4 ? argv[3] : NULL;
 	threads_init();
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

@@ -7,7 +7,7 @@
 # The library and the models are compiled as for ThreadSanitizer, with small limits; what the
 # compiler then calls at every access is the explorer's.
 
-MODELS := litmus inbox slices granules pages reap heaps leave leases clock pause regions topology begin share sites
+MODELS := litmus inbox slices granules guard pages reap heaps leave leases clock pause regions topology begin share sites
 
 .PHONY: model stress-selftest
 
