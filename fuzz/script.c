@@ -176,8 +176,8 @@ static void op_free(struct script *s, struct shadow *b, const struct record *r)
 	errno = 12345;
 	if (!script_has_hak() || r->x % 4 < 2 || heap)
 		a_free(p);
-	else if (r->x % 4 == 2)
-		a_free_sized(p, size);
+	else if (r->x % 4 == 2 && align <= 16)
+		a_free_sized(p, size); /* never of what aligned_alloc gave, says C23 */
 	else
 		a_free_aligned_sized(p, align, size);
 	if (errno != 12345)
