@@ -167,11 +167,15 @@ bool os_uncommit(void *start, size_t bytes)
 	return os_close(start, bytes) && purged;
 }
 
-/* ThreadSanitizer does not see madvise: show it what the kernel does, a write to every page. */
+/*
+ * ThreadSanitizer does not see madvise: show it what the kernel does, a write to every page.
+ * Atomic, because two purges of the same unused memory, as of a page's tail by its owner and
+ * by the reaper, need no order; with what anybody else does there it is a race all the same.
+ */
 static void show_purge(char *start, size_t bytes)
 {
 	for (size_t i = 0; HAK_TSAN && i < bytes; i += os_page_bytes())
-		start[i] = 0;
+		__atomic_store_n(start + i, 0, __ATOMIC_RELAXED);
 }
 
 static _Atomic(bool) x_lazily; /* any: relaxed; false to true once, before the first such call */
