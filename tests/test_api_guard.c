@@ -4,6 +4,7 @@
  */
 #include "api.h"
 
+#include <dlfcn.h>
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
@@ -104,6 +105,18 @@ PLACE(touch) static void measure_wrongly(void *p)
 PLACE(touch) static void drop_with_size(void *p)
 {
 	a_free_sized(p, size + 1);
+	STAY();
+}
+
+PLACE(touch) static void verify(void)
+{
+	size_t (*check)(void);
+
+	*(void **)&check = dlsym(RTLD_DEFAULT, "hak_verify");
+#if TEST_FORM_HAK
+	check = hak_verify;
+#endif
+	check();
 	STAY();
 }
 
@@ -236,6 +249,13 @@ static void written_before(void)
 	drop_wrongly(block);
 }
 
+static void written_and_verified(void)
+{
+	make_at(true);
+	put(block, (ptrdiff_t)size + 10);
+	verify();
+}
+
 static void twice(void)
 {
 	block = make();
@@ -310,6 +330,7 @@ static const struct mistake {
 	{"written behind", written_behind, ": overflow: something was written", SIGABRT, false, 1},
 	{"far behind", written_far_behind, ": overflow: something was written", SIGABRT, false, 1},
 	{"written before", written_before, ": underflow: something was written", SIGABRT, false, 1},
+	{"found by hak_verify", written_and_verified, "hak_verify(", SIGABRT, false, 1},
 	{"free twice", twice, "double free: the block is free", SIGABRT, true, 1},
 	{"free twice, threads", twice_by_threads, "double free: the block is free", SIGABRT, true,
 		1},

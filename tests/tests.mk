@@ -118,7 +118,7 @@ group_libc = --group $(1)-$(2)/libc --preload $(or $(HAK_TEST_PRELOAD),build/$(1
 T_COUNTED := tests/test_libc_policy_cost.sh
 # The secure library: what shows its free lists, and in check-all the whole API. Without guarded
 # blocks, which would be another one of so many at each run, and are reported in more lines.
-T_SECURE := $(patsubst %,test_api_%,calloc free free_sized invalid malloc misuse posix_memalign usable_size)
+T_SECURE := $(patsubst %,test_api_%,calloc free free_sized guard guard_right invalid malloc misuse posix_memalign usable_size)
 group_secure = --group gcc-secure/libc --preload build/gcc-secure/libhakmem.so --timeout 180 \
 	--env "HAK_TEST_BUILD=secure HAK_TEST_FILES=build/gcc-tests HAKMEM_GUARD_SAMPLE=0" \
 	$(patsubst %,build/gcc-tests/libc/%,$(1) $(T_ONLY_SECURE))

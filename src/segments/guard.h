@@ -89,7 +89,7 @@ bool guard_explain_fault(uintptr_t address, bool write, uintptr_t pc);
 /* Of the pages of blocks: bytes that may be resident. */
 size_t guard_resident(void);
 
-/* Blocks in use, and their bytes; ever; wanted and not had. Bytes of address space. */
+/* Blocks in use, and their bytes; ever; not had, or not closed. Bytes of address space. */
 struct guard_counts {
 	uint64_t live, live_bytes, ever, missed, reserved;
 };
