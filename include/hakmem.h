@@ -208,8 +208,8 @@ struct hak_stats {
 	uint64_t limit_hard;     /* the hard one */
 	uint64_t guarded;        /* live blocks between inaccessible pages (option guard_sample) */
 	uint64_t guarded_ever;   /* such blocks, ever */
-	uint64_t guard_missed;   /* ever: one was due, but no slot or memory was there, or the
-				    kernel would not take the access to a freed one away */
+	uint64_t
+		guard_missed; /* ever: no slot or memory for one, or a freed one stayed accessible */
 	uint64_t held;        /* secure library: freed bytes held back from reuse, not in `live` */
 	uint64_t held_blocks; /* their number */
 };
