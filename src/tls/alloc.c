@@ -252,10 +252,10 @@ static struct page *page_of_used(const void *p, const char *call)
 	if (unlikely(owner == OWNER_NONE && !region_has(r, p)))
 		return NULL;
 	if (likely(owner == OWNER_NOBODY || owner > OWNER_SPECIAL_MAX)) {
-		bool mine = owner == (uintptr_t)tls_heap &&
-			    (size_t)((const char *)p - page->start) < SLICE_BYTES;
-		if (unlikely(!mine || !page_may_free(page, p)))
-			page_check_used(page, p, owner == (uintptr_t)tls_heap, call);
+		bool mine = owner == (uintptr_t)tls_heap;
+		bool first = (size_t)((const char *)p - page->start) < SLICE_BYTES;
+		if (unlikely(!mine || !first || !page_may_free(page, p)))
+			page_check_used(page, p, mine, call);
 		return page;
 	}
 	CHECK(owner != OWNER_NONE && owner != OWNER_CACHED,
