@@ -6,7 +6,7 @@
 #   make bench-scenarios large blocks in steady state, against no allocator, 6 minutes
 #   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
 #   make bench-purge     what giving memory back costs, 8 minutes
-#   make bench-harden    what checks and hardening cost, 4 minutes
+#   make bench-harden    what checks and hardening cost, 5 minutes
 #   make bench-policy    every strategy for big freed blocks, and the learned one, 20 minutes
 #   make policy-sim      the learned policy and other ways to learn, on a model, 1 minute
 #   make bench-servers   memory and throughput of real servers, 10 minutes

@@ -94,17 +94,30 @@ static void write_and_allocate(void *unused)
 		blocks[i] = a_malloc(256);
 }
 
+/* Or when somebody looks. */
+static void write_and_verify(void *unused)
+{
+	char *block = a_malloc(256);
+
+	(void)unused;
+	a_free(block);
+	((volatile char *)block)[offset] = 1;
+	verify();
+}
+
 static void check_writes(void)
 {
+	static void (*const ways[])(void *) = {
+		write_after_free, write_and_allocate, write_and_verify};
 	static const size_t offsets[] = {0, 7, 8, 15, 16, 31, 100, 128, 200, 255};
 	struct child child;
 
 	for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++)
-		for (int allocate = 0; allocate < 2; allocate++) {
+		for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
 			offset = offsets[i];
-			child_run(&child, allocate ? write_and_allocate : write_after_free, NULL);
+			child_run(&child, ways[way], NULL);
 			CHECK(child_aborted(&child) && strstr(child.text, "was written to"),
-				"a write at %zu: %s", offset, child_what(&child));
+				"a write at %zu, %zu: %s", offset, way, child_what(&child));
 		}
 }
 

@@ -24,7 +24,8 @@ void page_check_start(const struct page *page, const void *p);
 /* The owner's list ended though fewer blocks are in use than were ever made. */
 void page_check_full(const struct page *page);
 
-/* The block that is first on the owner's list cannot be handed out, or was written to when held back. */
+/* The block that is first on the owner's list cannot be handed out; or one that was held back
+ * was written to. */
 _Noreturn void page_blame_list(const struct page *page, const struct block *block);
 
 /*

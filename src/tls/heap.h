@@ -45,8 +45,9 @@ struct heap {
 	struct stash stash[STASHES]; /* own: by address of the receiving heap */
 	unsigned stash_credit;       /* own: blocks that may still be stashed */
 	struct block *pending;       /* own: taken from an inbox, not yet freed */
-	struct page *full; /* own: full pages of a first-class heap; or see heap_hold_back */
-	struct page *kept; /* own: its mid blocks and whales */
+	struct page *
+		full; /* own: full pages of a first-class heap, or that wait for blocks held back */
+	struct page *kept;            /* own: its mid blocks and whales */
 	uint8_t grown[SMALL_CLASSES]; /* own: fresh pages taken, up to 255 */
 	uint8_t node;                 /* const: the node of its memory */
 	uint8_t place;                /* own: where its spans and whales come from now */
