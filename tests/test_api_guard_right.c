@@ -109,6 +109,12 @@ static void slots_run_out(void)
 		"%lu of %d guarded, %lu missed", s.guarded, MANY, s.guard_missed);
 	CHECK(s.live_blocks >= MANY && s.live >= MANY * 64, "%lu live blocks of %lu bytes",
 		s.live_blocks, s.live);
+	/* The only free slot waits. */
+	a_free(held[0]);
+	held[0] = a_malloc(64);
+	pattern_fill(held[0], 64, (uintptr_t)held[0]);
+	CHECK(now().guarded == s.guarded - 1, "%lu guarded, after one of %lu was freed",
+		now().guarded, s.guarded);
 	for (int i = 0; i < MANY; i++) {
 		CHECK(pattern_ok(held[i], 64, (uintptr_t)held[i]), "block %d", i);
 		a_free(held[i]);
