@@ -81,7 +81,7 @@ mutant api src/tls/alloc.c "realloc grows in place into its neighbour" \
 	'return size <= old && (size' 'return size <= old + 16 && (size'
 mutant api src/segments/whale.c "a whale's last granule is left to others" \
 	'return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;' 'return bytes >> GRANULE_SHIFT;'
-mutant api src/api/hakmem.c "calloc without the check for overflow" \
+mutant api src/api/blocks.c "calloc without the check for overflow" \
 	$'return NULL;\n\t}\n\treturn alloc_zeroed(bytes);' $'}\n\treturn alloc_zeroed(bytes);'
 mutant api src/tls/first_class.c "destroying a heap forgets its mid blocks and whales" \
 	'while (h->kept)' 'while (false)'
@@ -90,8 +90,8 @@ mutant api src/segments/trim.c "a trimmed unit comes back twice" \
 mutant api src/segments/span.c "a purge gives back its neighbour too" \
 	'mask = whole && all' 'all |= all << 1; mask = whole && all'
 mutant threads src/tls/free.c "a batch for another thread loses its first block" \
-	'inbox_push(&to->inbox, s->first, s->last);' \
-	'inbox_push(&to->inbox, s->first == s->last ? s->first : s->first->next, s->last);'
+	'heap_send(h, to, first, s->last);' \
+	'heap_send(h, to, first == s->last ? first : first->next, s->last);'
 mutant threads src/tls/free.c "what came to the heap of an ended thread is lost" \
 	'if (unlikely(load_sc(&to->x_state) == HEAP_FREE))' 'if (false)'
 mutant threads src/tls/pool.c "a thread's end leaves its inbox" \
