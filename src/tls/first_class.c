@@ -110,9 +110,15 @@ struct hak_heap *first_class_create(unsigned node)
 	return NULL;
 }
 
-static void keep(struct heap *h, void *block)
+/*
+ * The span may have had smaller blocks before: what is left of their marks must
+ * not become one by what the program writes beside it.
+ */
+static void keep(struct heap *h, struct block *block, bool is_zero)
 {
 	struct page *page = block_page(block);
+	if (!is_zero)
+		block->mark = 0;
 	page->keeper = h;
 	secure_big(page);
 	store_rlx(&page->x_owner, page_owner(page) | OWNER_KEPT);
@@ -127,7 +133,7 @@ void *first_class_alloc(struct hak_heap *set, size_t size, size_t align, bool ze
 	bool is_zero;
 	void *block = alloc_from(h, size, align, &is_zero);
 	if (block && page_owner(block_page(block)) <= OWNER_SPECIAL_MAX)
-		keep(h, block);
+		keep(h, block, is_zero);
 	lease_end(h);
 	if (block && zero && !is_zero)
 		memset(block, 0, block_bytes(block));
