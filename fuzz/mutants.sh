@@ -92,8 +92,6 @@ mutant api src/segments/span.c "a purge gives back its neighbour too" \
 mutant threads src/tls/free.c "a batch for another thread loses its first block" \
 	'heap_send(h, to, first, s->last);' \
 	'heap_send(h, to, first == s->last ? first : first->next, s->last);'
-mutant threads src/tls/free.c "what came to the heap of an ended thread is lost" \
-	'if (unlikely(load_sc(&to->x_state) == HEAP_FREE))' 'if (false)'
 mutant threads src/tls/pool.c "a thread's end leaves its inbox" \
 	$'heap_flush(h);\n\t\txchg' $'xchg'
 mutant threads src/segments/page.c "two threads take one page" \
