@@ -50,6 +50,8 @@ int main(void)
 {
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers ignore mlock");
+	/* Four times that: memory taken back and forth is wanted again, locked or not. */
+	CHECK(hak_option_set("purge_bytes", "8M") == 0, "purge_bytes");
 	run(2 * MIB);
 	run(500 * KIB);
 	return 0;

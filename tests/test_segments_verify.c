@@ -260,7 +260,7 @@ static void test_mistakes(void **state)
 		{break_hint, "no hint to free"},
 		{break_mid, "slices == class_slices"},
 		{break_whale, "page->start =="},
-		{break_current, "h->direct[i] == page"},
+		{break_current, "h->direct[i] == h->front[c]"},
 		{break_stash, "x_blocks"},
 		{leave_page, "page->queued"},
 		{lose_slice, "in the pool or owned"},
