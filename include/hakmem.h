@@ -214,7 +214,10 @@ struct hak_stats {
 	uint64_t held_blocks; /* their number */
 };
 
-/* Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. */
+/*
+ * Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. Exact while no
+ * other thread allocates or frees; waits for the helper thread, for at most 20 ms.
+ */
 HAK_API void hak_stats(struct hak_stats *stats, size_t bytes);
 
 /*

@@ -114,7 +114,7 @@ int hak_option_get(const char *name, char *text, size_t bytes)
 
 size_t hak_verify(void)
 {
-	helper_pause();
+	helper_pause(UINT32_MAX);
 	checkers_off();
 	size_t pages = verify_all();
 	checkers_on();

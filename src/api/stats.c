@@ -12,6 +12,7 @@
 #include "segments/trim.h"
 #include "segments/units.h"
 #include "tls/heap.h"
+#include "tls/helper.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -166,7 +167,10 @@ void stats_fill_node(struct hak_node_stats *s, unsigned shard)
 	s->mapped = sum.mapped;
 }
 
-void stats_fill(struct hak_stats *s)
+/* So long the helper may keep statistics waiting. */
+#define HELPER_MS 20
+
+static void fill(struct hak_stats *s)
 {
 	memset(s, 0, sizeof *s);
 	for (unsigned i = 0; i < topology_nodes(); i++) {
@@ -192,6 +196,14 @@ void stats_fill(struct hak_stats *s)
 	s->limit_hard = limit_hard();
 	s->purge_calls = load_rlx(&os_counters.x_purge_calls);
 	s->purged = load_rlx(&os_counters.x_purged);
+}
+
+/* What the helper frees between two of the sums would be missing, or counted twice. */
+void stats_fill(struct hak_stats *s)
+{
+	helper_pause(HELPER_MS);
+	fill(s);
+	helper_resume();
 }
 
 void hak_stats(struct hak_stats *stats, size_t bytes)

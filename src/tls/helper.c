@@ -244,10 +244,11 @@ static void wait_for_tick(void)
 	}
 }
 
-void helper_pause(void)
+void helper_pause(uint32_t most_ms)
 {
-	add_sc(&x_paused, 1);    /* [T2] */
-	while (load_sc(&x_busy)) /* [T2] */
+	add_sc(&x_paused, 1); /* [T2] */
+	uint32_t began = os_now_ms();
+	while (load_sc(&x_busy) && os_now_ms() - began < most_ms) /* [T2] */
 		sched_yield();
 }
 

@@ -23,10 +23,11 @@ int helper_start(thread_create *create);
 void helper_forked(void);
 
 /*
- * For tests that look at the whole state: once helper_pause returns, the helper
- * touches nothing until helper_resume. It waits, so never in malloc or free.
+ * For who looks at the whole state: once helper_pause returns, the helper
+ * touches nothing until helper_resume; unless it was still busy after so many
+ * milliseconds (UINT32_MAX: wait for it). It waits, so never in malloc or free.
  */
-void helper_pause(void);
+void helper_pause(uint32_t most_ms);
 void helper_resume(void);
 
 /* any thread: trims and purges all that is idle on all nodes. Returns the bytes purged. */

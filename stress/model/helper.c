@@ -116,7 +116,7 @@ static void check_awake(void)
 static void pause_and_look(void)
 {
 	unsigned count = 0;
-	helper_pause();
+	helper_pause(UINT32_MAX);
 	for (struct block *block = page->free; block; block = block->next)
 		count++;
 	MODEL_CHECK(count <= page->total, "more blocks than there are");
