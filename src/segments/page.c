@@ -162,15 +162,17 @@ static void disown(struct page *page)
 void page_let_go(struct page *page)
 {
 	struct region *r = page_region(page);
-	unsigned c = page->size_class;
 	uintptr_t owner = page_owner(page);
 	bool partial, trimmed;
+	unsigned c;
 	ASSERT(load_rlx(&page->x_used) > 0 && !page->queued && !load_rlx(&page->x_pinned));
 	do {
 		if (page_collect(page) && load_rlx(&page->x_used) == 0) {
 			page_free(page);
 			return;
 		}
+		/* Once more each time: taken back, it may be a page of another class. */
+		c = page->size_class;
 		partial = page_is_partial(page);
 		trimmed = page->trimmed;
 		disown(page);

@@ -28,7 +28,10 @@ struct reaped {
 	uint16_t in_hand[UNITS_MAX];
 };
 
-static _Atomic(bool) x_reaping; /* any: cas; who sets it has what follows [V3] */
+static _Atomic(bool) x_reaping;       /* any: cas; who sets it has what follows [V3] */
+static _Thread_local bool is_reaping; /* own: it was this thread */
+static struct region *looked_at;      /* the last region asked about, */
+static bool may_split;                /* and whether it may be purged by system pages */
 static struct reaped table[SLOTS];
 static struct iovec ranges[RANGES];
 static size_t pages, used_ranges;
@@ -41,17 +44,32 @@ bool reap_begin(void)
 	for (size_t i = 0; i < SLOTS; i++)
 		table[i].page = NULL;
 	pages = used_ranges = 0;
+	looked_at = NULL;
+	is_reaping = true;
 	return true;
 }
 
 void reap_end(void)
 {
+	is_reaping = false;
 	store_rel(&x_reaping, false); /* [V3] */
 }
 
+/* A handler of a signal that interrupts a reaper may fork: then it goes on. */
 void reap_forked(void)
 {
-	store_rlx(&x_reaping, false);
+	store_rlx(&x_reaping, is_reaping);
+}
+
+/* Once for each region: the answer takes a walk, and blocks come region by region. */
+static bool may_reap(const struct page *page, enum split split)
+{
+	struct region *r = page_region(page);
+	if (r != looked_at) {
+		looked_at = r;
+		may_split = region_may_split(r, split);
+	}
+	return may_split;
 }
 
 /* Its entry, or the empty one where it belongs. */
@@ -72,8 +90,7 @@ void reap_add(struct page *page, const struct block *block, enum split split)
 {
 	struct reaped *r = find(page);
 	if (!r->page) {
-		if (pages == PAGES_MAX || page->first_class ||
-			!region_may_split(page_region(page), split))
+		if (pages == PAGES_MAX || page->first_class || !may_reap(page, split))
 			return;
 		*r = (struct reaped){.page = page};
 		pages++;

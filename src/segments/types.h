@@ -110,7 +110,8 @@
  *       [T] model clock, stress_idle
  *  [T2] x_busy and x_paused of the helper (store buffering). The helper sets busy, then
  *       reads paused; helper_pause sets paused, then reads busy. All are seq_cst, so
- *       one of the two stays out, and sees what the other did. [T] model pause, stress_mixed
+ *       one of the two stays out, and sees what the other did; but for statistics, which
+ *       do not wait for ever, and read what others may write anyway. [T] model pause, stress_mixed
  *  [V1] x_reaped. The reaper has purged the units and is done with their blocks; release:
  *       leave_units; acquire: page_collect. [T] model reap, stress_reap, test_meta_plants
  *  [V2] x_owner and x_reaped (store buffering). page_let_go stores the owner, then reads

@@ -320,6 +320,7 @@ static void orphan(struct heap *to, struct page *page, struct block *block)
 	add_rlx(&orphans.x_bytes, load_rlx(&page->x_bytes));
 	block->mark = mark_sent(page);
 	inbox_push(&to->inbox, block, block);
+	clock_poke(); /* [T1] */
 }
 
 void heap_free_held(struct heap *h, struct page *page, struct block *block)

@@ -244,8 +244,12 @@ static void wait_for_tick(void)
 	}
 }
 
+/* own: pauses of this thread */
+static _Thread_local uint32_t pauses;
+
 void helper_pause(uint32_t most_ms)
 {
+	pauses++;
 	add_sc(&x_paused, 1); /* [T2] */
 	uint32_t began = os_now_ms();
 	while (load_sc(&x_busy) && os_now_ms() - began < most_ms) /* [T2] */
@@ -254,6 +258,7 @@ void helper_pause(uint32_t most_ms)
 
 void helper_resume(void)
 {
+	pauses--;
 	add_sc(&x_paused, -1u); /* [T2+]: what the caller read comes first */
 }
 
@@ -324,7 +329,8 @@ int helper_start(thread_create *create)
 void helper_forked(void)
 {
 	store_rlx(&x_busy, false);
-	store_rlx(&x_paused, 0);
+	/* A handler of a signal may have forked in the middle of one. */
+	store_rlx(&x_paused, pauses);
 	store_rlx(&clock_now.x_state, CLOCK_STOPPED);
 	store_rlx(&x_started, false);
 	reap_forked();

@@ -98,11 +98,12 @@ static void reap(struct heap *h, uint64_t drained, enum split split)
 }
 
 /* Is there something in the inbox of a thread, other than what the last reaper left there? */
-static bool has_news(struct heap *h, uint64_t drained, bool again)
+static bool has_news(struct heap *h, bool again)
 {
 	struct block *head = load_sc(&h->inbox.x_list); /* [T1] */
 	return head && !h->first_class &&
-	       (again || head != load_rlx(&h->x_left) || drained != load_rlx(&h->x_left_drained));
+	       (again || head != load_rlx(&h->x_left) ||
+		       load_rlx(&h->x_freed_blocks) != load_rlx(&h->x_left_drained));
 }
 
 bool idle_waits(void)
@@ -110,7 +111,7 @@ bool idle_waits(void)
 	unsigned count = heap_count();
 	for (unsigned i = 0; i < count; i++) {
 		struct heap *h = heap_at(i);
-		if (h && has_news(h, load_rlx(&h->x_freed_blocks), false))
+		if (h && has_news(h, false))
 			return true;
 	}
 	return false;
@@ -119,7 +120,7 @@ bool idle_waits(void)
 static void look(struct heap *h, bool aged, bool again, enum split split)
 {
 	uint64_t drained = load_rlx(&h->x_freed_blocks);
-	if (!has_news(h, drained, again)) {
+	if (!has_news(h, again)) {
 		store_rlx(&h->x_waited, false);
 		return;
 	}

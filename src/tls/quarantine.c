@@ -15,16 +15,18 @@
 
 static uint64_t young_bytes(struct quarantine *q)
 {
-	return q->half - (uint64_t)load_rlx(&q->x_room) - load_rlx(&q->x_young) * q->toll;
+	return load_rlx(&q->x_half) - (uint64_t)load_rlx(&q->x_room) -
+	       load_rlx(&q->x_young) * load_rlx(&q->x_toll);
 }
 
 /* First-class heaps hold nothing: what is destroyed with its heap is not freed by the block. */
 static void begin_young(const struct heap *h, struct quarantine *q)
 {
-	q->half = h->first_class ? 0 : load_rlx(&options.x_quarantine) / 2;
-	q->toll = (q->half + QUARANTINE_SLOTS - 1) / QUARANTINE_SLOTS;
+	size_t half = h->first_class ? 0 : load_rlx(&options.x_quarantine) / 2;
+	store_rlx(&q->x_half, half);
+	store_rlx(&q->x_toll, (half + QUARANTINE_SLOTS - 1) / QUARANTINE_SLOTS);
 	store_rlx(&q->x_young, 0);
-	store_rlx(&q->x_room, (int64_t)q->half);
+	store_rlx(&q->x_room, (int64_t)half);
 }
 
 void quarantine_open(struct heap *h)
@@ -76,7 +78,7 @@ void quarantine_turn(struct heap *h)
 	store_rlx(&q->x_old, load_rlx(&q->x_young));
 	begin_young(h, q);
 	/* Pages that wait for blocks that are held are not for a heap that holds none. */
-	if (!q->half)
+	if (!load_rlx(&q->x_half))
 		empty_old(h, q);
 	q->turning = false;
 }

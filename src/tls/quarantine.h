@@ -20,10 +20,10 @@ struct heap;
 #define QUARANTINE_SLOTS 256
 
 struct quarantine {
-	size_t half;                   /* own: bytes that each half may hold; 0: nothing is held */
-	size_t toll;                   /* own: see above */
-	_Atomic(int64_t) x_room;       /* own writes, any reads relaxed: left of the young half */
-	counter32 x_young, x_old;      /* own writes, any reads relaxed: blocks in each half */
+	_Atomic(size_t) x_half;   /* own writes, any reads relaxed: of each; 0: holds nothing */
+	_Atomic(size_t) x_toll;   /* the same: see above */
+	_Atomic(int64_t) x_room;  /* own writes, any reads relaxed: left of the young half */
+	counter32 x_young, x_old; /* own writes, any reads relaxed: blocks in each half */
 	_Atomic(uint64_t) x_old_bytes; /* own writes, any reads relaxed */
 	uint64_t random;               /* own: of the order in which blocks leave */
 	bool turning;                  /* own: blocks are just leaving */
@@ -32,7 +32,7 @@ struct quarantine {
 
 static ALWAYS_INLINE bool quarantine_is_on(const struct quarantine *q)
 {
-	return q->half;
+	return load_rlx(&q->x_half);
 }
 
 /* Holds a wiped block back; true when the young half is full now. */
@@ -40,7 +40,8 @@ static ALWAYS_INLINE bool quarantine_put(
 	struct quarantine *q, const struct page *page, struct block *block)
 {
 	uint32_t n = load_rlx(&q->x_young);
-	int64_t room = load_rlx(&q->x_room) - (int64_t)(load_rlx(&page->x_bytes) + q->toll);
+	int64_t room =
+		load_rlx(&q->x_room) - (int64_t)(load_rlx(&page->x_bytes) + load_rlx(&q->x_toll));
 	block->next = NULL;
 	block->mark = mark_resting(page);
 	q->young[n] = block;
