@@ -10,6 +10,7 @@
 #include "base/options.h"
 #include "hakmem.h"
 #include "numa/place.h"
+#include "segments/guard.h"
 #include "segments/map.h"
 #include "tls/thread.h"
 
@@ -30,12 +31,12 @@ static void before(void)
 	}
 }
 
-/* A block from a heap lies on the heap's node. */
+/* A block from a heap lies on the heap's node; guarded blocks come from no heap. */
 static void check_node(const struct item *it)
 {
-	struct page *page = block_page(it->p);
+	struct page *page = guard_has(it->p) ? NULL : block_page(it->p);
 
-	if (page->node != tls_heap->node)
+	if (page && page->node != tls_heap->node)
 		fail("a block of node %u for a heap of node %u", page->node, tls_heap->node);
 }
 
