@@ -29,6 +29,8 @@ bool faults_explain(const void *context)
 			(uintptr_t)regs[REG_RIP]))
 		return false;
 	os_default_action(SIGSEGV);
+	/* Meanwhile the page may be another block's, and the instruction would go through. */
+	tgkill(getpid(), gettid(), SIGSEGV);
 	return true;
 }
 

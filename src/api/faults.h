@@ -17,7 +17,7 @@ void faults_handle(int sig, siginfo_t *info, void *context);
 /*
  * For whoever is called by the kernel before the program's own handler of SIGSEGV:
  * if the fault is in a guarded block's memory, says what happened, and true. Then
- * return: the instruction faults again, which ends the process.
+ * return: a SIGSEGV that is on its way then ends the process.
  */
 bool faults_explain(const void *context);
 

@@ -46,7 +46,8 @@ void patience_observe(
 	struct patience *p, const struct estimate_world *w, const struct estimate_event *e)
 {
 	/* Who comes back sooner meets none of them; without a helper nothing is given back. */
-	if (likely(e->interval_ms <= SHORTEST) || !w->keep_ms || !load_rlx(&p->x_break_even_ms[0]))
+	if (likely(e->interval_ms <= SHORTEST) || e->block < PATIENCE_BYTES_MIN || !w->keep_ms ||
+		!load_rlx(&p->x_break_even_ms[0]))
 		return;
 	unsigned bin = estimate_bin(e->block);
 	struct estimate_world usual = {.keep_ms = w->keep_ms};

@@ -17,6 +17,9 @@
 /* What has been kept for as long as it was to be is looked for so often. */
 #define PATIENCE_STEP_MS 30
 
+/* Of smaller blocks nothing is learned: they lie in spans, which are not looked at between ticks. */
+#define PATIENCE_BYTES_MIN (2 * MIB)
+
 struct patience {
 	/* any: relaxed; byte ms by which each but the first would have been cheaper */
 	_Atomic(int64_t) x_gain[ESTIMATE_BINS][PATIENCES];

@@ -118,7 +118,7 @@ void *guard_alloc(size_t size, size_t align, bool right)
 	struct guard_slot *s = &pool->slots[i];
 	char *page = guard_page(pool, i);
 	add_rlx(&x_resident, GUARD_PAGE_BYTES);
-	if (!pool_may_grow(0) || !os_commit(page, GUARD_PAGE_BYTES)) {
+	if (pool_has_overgrown() || !os_commit(page, GUARD_PAGE_BYTES)) {
 		sub_rlx(&x_resident, GUARD_PAGE_BYTES);
 		store_rel(&pool->x_states[i], before); /* [D1+] */
 		errno = saved;

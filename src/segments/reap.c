@@ -38,14 +38,16 @@ static size_t pages, used_ranges;
 
 bool reap_begin(void)
 {
-	bool reaping = false;
-	if (load_rlx(&x_reaping) || !cas_acq(&x_reaping, &reaping, true)) /* [V3] */
+	bool reaping = false, outer = is_reaping;
+	is_reaping = true; /* first: a handler may fork in between */
+	if (load_rlx(&x_reaping) || !cas_acq(&x_reaping, &reaping, true)) { /* [V3] */
+		is_reaping = outer;
 		return false;
+	}
 	for (size_t i = 0; i < SLOTS; i++)
 		table[i].page = NULL;
 	pages = used_ranges = 0;
 	looked_at = NULL;
-	is_reaping = true;
 	return true;
 }
 

@@ -196,6 +196,9 @@ void free_turn(void)
 
 void free_mid_fast(void *p, struct page *page)
 {
+	/* Before the heap is looked at: memset is a function of libc, see free_emptied. */
+	if (HAK_SECURE && p == page->start)
+		secure_wipe_mid(page);
 	struct heap *h = heap_look();
 	size_t bytes = load_rlx(&page->x_bytes);
 	if (unlikely(p != page->start || bytes > h->mid_room || page->node != h->node)) {
@@ -203,7 +206,6 @@ void free_mid_fast(void *p, struct page *page)
 		free_slow(p);
 		return;
 	}
-	secure_wipe_mid(page);
 	struct page **stack = &h->mid[(size_t)page->size_class - SMALL_CLASSES];
 	store_rlx(&page->x_owner, OWNER_CACHED);
 	page->next = *stack;

@@ -24,16 +24,21 @@ static bool flip(void)
 	return draw() >> (RANDOM_BITS - 1);
 }
 
+/* Of numbers with 16 bits behind the point: a program may have its own idea of floating point. */
+#define ONE ((uint64_t)1 << 16)
+#define BEND (uint64_t)(0.3437 * (1 << 16))
+#define LN_2 (uint64_t)(0.693147 * (1 << 16))
+
 /*
  * -ln of a random number between 0 and 1. The logarithm of the mantissa is a
  * parabola, wrong by less than 0.01; so no mathematics library is needed.
  */
-static double draw_exponential(void)
+static uint64_t draw_exponential(void)
 {
 	uint64_t x = draw() | 1;
 	unsigned e = log2_floor(x);
-	double m = (double)(x - ((uint64_t)1 << e)) / (double)((uint64_t)1 << e);
-	return ((double)(RANDOM_BITS - e) - m - 0.3437 * m * (1 - m)) * 0.693147;
+	uint64_t m = (e > 16 ? x >> (e - 16) : x << (16 - e)) - ONE;
+	return ((RANDOM_BITS - e) * ONE - m - (BEND * m / ONE) * (ONE - m) / ONE) * LN_2 / ONE;
 }
 
 /*
@@ -43,7 +48,7 @@ static double draw_exponential(void)
 static void draw_left(size_t n)
 {
 	if (n > 1)
-		sample_left = 1 + (int64_t)(draw_exponential() * ((double)n - 0.5));
+		sample_left = 1 + (int64_t)(draw_exponential() * (2 * n - 1) / (2 * ONE));
 	else
 		sample_left = n ? 1 : INT64_MAX;
 }
