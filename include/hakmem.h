@@ -216,7 +216,7 @@ struct hak_stats {
 
 /*
  * Fills *stats; `bytes` is sizeof *stats, so that the structure can grow. Exact while no
- * other thread allocates or frees; waits for the helper thread, for at most 20 ms.
+ * other thread allocates or frees; waits for the helper thread, for at most 200 ms.
  */
 HAK_API void hak_stats(struct hak_stats *stats, size_t bytes);
 

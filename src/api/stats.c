@@ -168,7 +168,7 @@ void stats_fill_node(struct hak_node_stats *s, unsigned shard)
 }
 
 /* So long the helper may keep statistics waiting. */
-#define HELPER_MS 20
+#define HELPER_MS 200
 
 static void fill(struct hak_stats *s)
 {
