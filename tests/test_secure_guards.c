@@ -1,7 +1,7 @@
 /*
  * Guards of the secure library: each granule of 2 MiB in which blocks share memory ends with a
  * slice without access, so an overrun goes no further; and their number is bounded, since each
- * costs two of the mappings that a process may have. Descriptors and heaps lie between such pages too.
+ * costs two of the mappings that a process may have.
  */
 #include "api.h"
 #include "hakmem.h"

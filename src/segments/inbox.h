@@ -1,7 +1,7 @@
 /*
  * inbox.h: blocks on their way to another heap. Many threads push linked
- * batches with one CAS; the owner (or, for a heap that nobody has, anybody)
- * takes all with one exchange. Links are never followed by anybody but the
+ * batches with one CAS; the owner (for a heap that nobody has, anybody; for an
+ * idle one, the reaper) takes all with one exchange. Links are never followed by anybody but the
  * taker, so there is no ABA.
  */
 #ifndef SEGMENTS_INBOX_H

@@ -216,10 +216,10 @@ struct page {
 		struct page *head;   /* const while OWNER_INSIDE: the span's first */
 		struct heap *keeper; /* const while OWNER_KEPT is set: the first-class heap */
 	};
-	uint16_t total;     /* own: blocks that fit */
+	uint16_t total;     /* const while the page lives: blocks that fit */
 	uint8_t size_class; /* const while the page lives */
 	uint8_t node;       /* const while the span is owned: node of the memory */
-	uint8_t slices;     /* own: length of the span */
+	uint8_t slices;     /* const while the span is owned: its length */
 	uint8_t site;       /* own: of a mid block or whale, see policy/site.h; else 0 */
 	bool zero;          /* own: memory beyond x_carved reads as zero */
 	bool first_class;   /* const while the page lives: of a hak_heap, never ownerless */
