@@ -33,7 +33,7 @@ TIMEOUT_S = 120
 FIXED = ("512K", "768K", "1M", "1.5M", "2M", "3M", "4M", "6M", "8M", "12M", "16M", "32M")
 FIXED_QUICK = ("512K", "2M", "8M", "32M")
 CLASSES = ("hot", "warm", "cold")
-OFF, COLD, LOADED = "off", "learned", "learned, loaded"
+HUGE, OFF, COLD, LOADED = "huge, 32M", "off", "learned", "learned, loaded"
 TRACE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "traces", "redis.trace.xz")
 # The file that a loaded run starts with was learned from other requests than those it serves.
 OTHER_SEED = 1000
@@ -71,6 +71,7 @@ def participants(thresholds):
     return [
         Participant(LIMIT, limit=True),
         *(Participant(size, {"HAKMEM_POLICY": f"fixed:{size}"}) for size in thresholds),
+        Participant(HUGE, {"HAKMEM_POLICY": "fixed:32M", "HAKMEM_HUGE_FROM": "0"}),
         Participant(OFF, {"HAKMEM_POLICY": "off"}),
         Participant(COLD, learn),
         Participant(LOADED, learn, loaded=True),

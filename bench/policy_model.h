@@ -5,7 +5,8 @@
  *
  * Modelled: spans of 64 KiB slices within a granule and runs of granules; resident
  * memory claimed first, then the lowest address; batches of 4 MiB; ticks of 500 ms, and
- * steps between them for what stays for less; the byte bound. Not modelled: huge pages, caches of threads, blocks below 64 KiB.
+ * steps between them for what stays for less; the byte bound. Not modelled: huge pages, so
+ * that nothing is promoted to them, caches of threads, blocks below 64 KiB.
  */
 #ifndef BENCH_POLICY_MODEL_H
 #define BENCH_POLICY_MODEL_H

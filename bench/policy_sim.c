@@ -27,7 +27,7 @@
 #include <sys/mman.h>
 
 /* What work takes per byte where nothing is given back; the library's constant as well. */
-#define C0_NS 0.1
+#define C0_NS 0.08
 #define CHOICE_BYTES ((uint64_t)512 << 10)
 #define SEEDS_MAX 1000u
 
