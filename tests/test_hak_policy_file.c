@@ -75,7 +75,8 @@ static void run(struct child *child, const char *what, const char *file, const c
 {
 	char *argv[] = {(char[]){"test_hak_policy_file"}, strdup(what), NULL};
 	char variable[128], mode[64];
-	char *environment[] = {mode, file ? variable : NULL, NULL};
+	/* Blocks that move to huge pages are purged, whatever was learned. */
+	char *environment[] = {(char[]){"HAKMEM_HUGE=0"}, mode, file ? variable : NULL, NULL};
 
 	snprintf(variable, sizeof variable, "HAKMEM_POLICY_FILE=%s", file ? file : "");
 	snprintf(mode, sizeof mode, "HAKMEM_POLICY=%s", policy);

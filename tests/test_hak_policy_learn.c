@@ -137,6 +137,8 @@ int main(void)
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers make the program, not memory, what takes time");
 	check_arguments();
+	/* Blocks that move to huge pages are purged, whatever the choice. */
+	CHECK(hak_option_set("huge", "0") == 0, "huge");
 	CHECK(hak_option_set("policy", "learn") == 0, "learn");
 	until(settled, SMALL, "quick reuse");
 	s = hot();

@@ -104,12 +104,13 @@ static double wanted_cost(
 		double small = (double)f.gone / 4096, huge = (double)f.gone_huge / 4096;
 
 		traffic += (double)all[i].bytes;
-		ns += small * (p->purge_ns + touched * p->fault_ns) + huge * (2 + touched * 126);
+		ns += small * (p->purge_ns + touched * p->fault_ns) +
+		      huge * (20 + touched * p->huge_ns);
 		faults += touched * (small + huge / 512);
 		idle += (double)f.idle;
 	}
-	/* C of a byte is 1 at 0.1 ns; M is idle memory over the peak, for as long as it lasts. */
-	return 0.4 * ns / (traffic * 0.1) + 0.3 * faults * 4096 / traffic +
+	/* C of a byte is 1 at 0.08 ns; M is idle memory over the peak, for as long as it lasts. */
+	return 0.4 * ns / (traffic * 0.08) + 0.3 * faults * 4096 / traffic +
 	       0.3 * idle * (double)p->turnover / 1048576 / traffic;
 }
 
@@ -117,7 +118,8 @@ static void test_costs(void **state)
 {
 	static struct estimate_event all[500];
 	struct estimate_tally t = {.events = 0};
-	struct estimate_prices p = {.touched = 700, .purge_ns = 90, .fault_ns = 1000};
+	struct estimate_prices p = {
+		.touched = 700, .purge_ns = 90, .fault_ns = 1000, .huge_ns = 250};
 	struct estimate_cost terms[ELO_ARMS];
 	uint32_t cost[ELO_ARMS];
 
@@ -140,7 +142,8 @@ static void test_costs(void **state)
 /* Keeping is cheaper up to there, purging from there on. */
 static void test_break_even(void **state)
 {
-	struct estimate_prices p = {.touched = 1024, .purge_ns = 90, .fault_ns = 1000};
+	struct estimate_prices p = {
+		.touched = 1024, .purge_ns = 90, .fault_ns = 1000, .huge_ns = 250};
 
 	(void)state;
 	for (p.turnover = 1000; p.turnover < 10000000; p.turnover *= 10) {
@@ -167,8 +170,11 @@ static void test_break_even(void **state)
 /* Errors of a coarse clock cancel: what is wanted at once idles for nothing. */
 static void test_coarse(void **state)
 {
-	struct estimate_prices p = {
-		.touched = 1024, .purge_ns = 90, .fault_ns = 1000, .turnover = 10 << 20};
+	struct estimate_prices p = {.touched = 1024,
+		.purge_ns = 90,
+		.fault_ns = 1000,
+		.huge_ns = 250,
+		.turnover = 10 << 20};
 	struct estimate_tally t = {.events = 0};
 	struct estimate_cost terms[ELO_ARMS];
 	uint32_t cost[ELO_ARMS];
@@ -187,8 +193,11 @@ static void test_coarse(void **state)
 /* The largest sums there can be stay in order. */
 static void test_large(void **state)
 {
-	struct estimate_prices p = {
-		.touched = 1024, .purge_ns = 1000, .fault_ns = 1000, .turnover = 1 << 30};
+	struct estimate_prices p = {.touched = 1024,
+		.purge_ns = 1000,
+		.fault_ns = 1000,
+		.huge_ns = 250,
+		.turnover = 1 << 30};
 	struct estimate_tally t = {.events = 1, .bytes = 1 << 20};
 	struct estimate_cost terms[ELO_ARMS];
 	uint32_t cost[ELO_ARMS];

@@ -17,8 +17,11 @@ enum { DELAY_MS = 500, BIN = 4 };
 
 static const struct estimate_world world = {.keep_ms = DELAY_MS, .batch_bytes = 4 * MIB};
 /* A fault of 4 KiB is worth some 330 ms of its idling. */
-static const struct estimate_prices prices = {
-	.touched = 1024, .purge_ns = 90, .fault_ns = 1000, .turnover = (1 << 20) / 73};
+static const struct estimate_prices prices = {.touched = 1024,
+	.purge_ns = 90,
+	.fault_ns = 1000,
+	.huge_ns = 250,
+	.turnover = (1 << 20) / 62};
 
 static void wanted(struct patience *p, uint64_t block, int32_t ms)
 {

@@ -3,6 +3,7 @@
  * their time is over; the node knows whether there are others to come, and what has no such stamp,
  * or is in use again, stays.
  */
+#include "base/options.h"
 #include "base/os.h"
 #include "segments/granule.h"
 #include "segments/map.h"
@@ -94,5 +95,7 @@ int main(void)
 		cmocka_unit_test(test_over),
 		cmocka_unit_test(test_in_use),
 	};
+	/* Blocks that move to huge pages are purged when they are freed. */
+	options.x_huge = false;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

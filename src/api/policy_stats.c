@@ -4,6 +4,7 @@
 #include "api/stats.h"
 #include "base/check.h"
 #include "numa/topology.h"
+#include "policy/promote.h"
 #include "policy/share.h"
 
 #include <errno.h>
@@ -96,11 +97,23 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 	world_fill(&world_now, &w, &p);
 	text_append(text, bytes, used,
 		"\"traffic_per_ms\": %lu, \"peak\": %lu, \"purge_ns_per_page\": %u, "
-		"\"fault_ns_per_page\": %u",
-		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns);
+		"\"fault_ns_per_page\": %u, \"huge_fault_ns_per_page\": %u",
+		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns, p.huge_ns);
 	text_append(text, bytes, used, ", \"stays_ms\": [");
 	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
 		text_append(text, bytes, used, "%s%u", bin ? ", " : "",
 			patience_ms(patience_of(&patience_now, bin), w.keep_ms));
+	text_append(text, bytes, used, "], \"touched\": [");
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+		text_append(text, bytes, used, "%s%u", bin ? ", " : "",
+			load_rlx(&promotion_now.x_touched[bin]));
+	text_append(text, bytes, used, "], \"looks\": [");
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+		text_append(text, bytes, used, "%s%u", bin ? ", " : "",
+			load_rlx(&promotion_now.x_looks[bin]));
+	text_append(text, bytes, used, "], \"promoted\": [");
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+		text_append(text, bytes, used, "%s%s", bin ? ", " : "",
+			load_rlx(&promotion_now.x_verdict[bin]) == PROMOTE_HUGE ? "true" : "false");
 	text_append(text, bytes, used, "]");
 }

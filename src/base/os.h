@@ -92,6 +92,10 @@ bool os_replace_file(const char *path, const char *temporary, const char *text, 
 /* Is there memory of any kind at the system page of an address? errno is preserved. */
 bool os_is_mapped(const void *p);
 
+/* Pages that are resident, of at most OS_PAGES_LOOKED from `start` on. Preserves errno. */
+#define OS_PAGES_LOOKED 512
+size_t os_resident_pages(void *start, size_t bytes);
+
 /* The limit of the address space in bytes (RLIMIT_AS), SIZE_MAX if none. */
 size_t os_address_space_limit(void);
 
@@ -109,6 +113,12 @@ uint64_t os_thread_faults(void);
 
 /* What the first touch of a page costs here, in ns: tried out, so 100 us; 0: not known. */
 uint32_t os_fault_ns(void);
+
+/*
+ * The same of a page as part of a huge one of so many bytes: ns of that touch by its
+ * pages; 0: the kernel gave none.
+ */
+uint32_t os_fault_huge_ns(size_t huge_bytes);
 
 /* Nanoseconds of a clock that only goes forward. */
 uint64_t os_now_ns(void);

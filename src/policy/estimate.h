@@ -57,6 +57,7 @@ struct estimate_prices {
 	uint32_t touched;  /* of 1024 bytes that were purged so many are touched again */
 	uint32_t purge_ns; /* giving back a small page */
 	uint32_t fault_ns; /* the first touch of one */
+	uint32_t huge_ns;  /* the same as part of a huge page, which is cleared with one fault */
 	uint64_t turnover; /* traffic per ms over the peak of memory in use, in 1/2^20 */
 };
 
@@ -64,7 +65,8 @@ struct estimate_prices {
 #define ESTIMATE_TOUCHED 1024
 #define ESTIMATE_PURGE_NS 90
 #define ESTIMATE_FAULT_NS 1000
-#define ESTIMATE_PURGE_HUGE_NS 2 /* of 4 KiB */
+#define ESTIMATE_FAULT_HUGE_NS 600
+#define ESTIMATE_PURGE_HUGE_NS 20 /* of 4 KiB */
 
 /* The three terms of a cost, per byte of traffic, in units of 1/65536 (elo.h). */
 struct estimate_cost {

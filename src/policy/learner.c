@@ -24,7 +24,6 @@
 /* Before anything was learned: keep, but for sites that want nothing back soon. */
 static const uint8_t first_choice[CONTEXTS] = {ELO_ARMS - 1, ELO_ARMS - 1, 0};
 
-struct world world_now;
 struct patience patience_now;
 
 static struct learner *_Atomic x_chunks[CHUNKS]; /* any: cas acq_rel [Y2]; const once set */

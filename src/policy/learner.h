@@ -34,7 +34,6 @@ struct learner {
 	_Atomic(uint8_t) x_choice[CONTEXTS], x_phase[CONTEXTS]; /* own writes, any reads relaxed */
 };
 
-extern struct world world_now;
 extern struct patience patience_now;
 
 /* A learner for this thread, with nothing in its contests but its record; NULL without memory. */

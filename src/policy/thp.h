@@ -16,13 +16,19 @@ extern _Atomic(uint32_t) x_thp_system; /* any: relaxed, every writer stores the 
 /* Asks the system whether granules of that size fill its huge pages. Preserves errno. */
 bool thp_ask(size_t granule_bytes);
 
-/* For slow paths: `in_use` bytes of the node, `granule_bytes` as above. */
-static inline bool thp_wanted(size_t in_use, size_t granule_bytes)
+/* For slow paths: can the process have any? `granule_bytes` as above. */
+static inline bool thp_possible(size_t granule_bytes)
 {
-	if (likely(in_use < load_rlx(&options.x_huge_from)) || !load_rlx(&options.x_huge))
+	if (!load_rlx(&options.x_huge))
 		return false;
 	uint32_t known = load_rlx(&x_thp_system);
 	return known == THP_UNKNOWN ? thp_ask(granule_bytes) : known == THP_YES;
+}
+
+/* And should it, with `in_use` bytes of the node? */
+static inline bool thp_wanted(size_t in_use, size_t granule_bytes)
+{
+	return unlikely(in_use >= load_rlx(&options.x_huge_from)) && thp_possible(granule_bytes);
 }
 
 #endif

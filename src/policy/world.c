@@ -19,8 +19,17 @@
 #define PEAK_MS 32768
 
 /* One measurement counts one part in so many; being interrupted is no measurement. */
-#define PURGE_SHARE 8
-#define PURGE_TIMES 4
+#define TIMES_SHARE 8
+#define TIMES_MOST 4
+
+/* Until what the program does shows more: a huge page that is tried out lies in the caches. */
+#define HUGE_BYTES (2 * MIB)
+#define HUGE_SHARE 4
+
+/* It must be so many times cheaper than its small ones. */
+#define HUGE_CHEAPER 2
+
+struct world world_now;
 
 void world_traffic(struct world *w, uint64_t bytes, uint64_t in_use, uint32_t now_ms)
 {
@@ -45,18 +54,29 @@ void world_traffic(struct world *w, uint64_t bytes, uint64_t in_use, uint32_t no
 	store_rlx(&w->x_peak, max_size(peak, in_use));
 }
 
+/* Bytes took so long: the average by the page of 4 KiB, after `before`. */
+static uint32_t average(uint32_t before, uint64_t bytes, uint64_t ns)
+{
+	uint64_t now = min_size(ns / (bytes / 4096), (uint64_t)before * TIMES_MOST);
+	return (uint32_t)(((uint64_t)before * (TIMES_SHARE - 1) + now + TIMES_SHARE / 2) /
+			  TIMES_SHARE);
+}
+
 void world_purged(struct world *w, uint64_t bytes, uint64_t ns)
 {
-	uint64_t pages = bytes / 4096, before = load_rlx(&w->x_purge_ns);
-	if (!pages)
+	uint32_t before = load_rlx(&w->x_purge_ns);
+	if (bytes < 4096)
 		return;
 	add_rlx(&w->x_purged, bytes);
 	add_rlx(&w->x_purges, ns);
-	if (!before)
-		before = ESTIMATE_PURGE_NS;
-	uint64_t now = min_size(ns / pages, before * PURGE_TIMES);
-	store_rlx(&w->x_purge_ns,
-		(uint32_t)((before * (PURGE_SHARE - 1) + now + PURGE_SHARE / 2) / PURGE_SHARE));
+	store_rlx(&w->x_purge_ns, average(before ? before : ESTIMATE_PURGE_NS, bytes, ns));
+}
+
+void world_touched(struct world *w, uint64_t huge_bytes, uint64_t ns)
+{
+	uint32_t before = load_rlx(&w->x_huge_ns);
+	if (before && before != WORLD_NO_HUGE)
+		store_rlx(&w->x_huge_ns, average(before, huge_bytes, ns));
 }
 
 void world_measure(struct world *w)
@@ -65,6 +85,19 @@ void world_measure(struct world *w)
 		return;
 	uint32_t ns = os_fault_ns();
 	store_rlx(&w->x_fault_ns, ns ? ns : ESTIMATE_FAULT_NS);
+}
+
+bool world_has_huge(struct world *w)
+{
+	uint32_t known = load_rlx(&w->x_huge_ns);
+	if (likely(known))
+		return known != WORLD_NO_HUGE;
+	world_measure(w);
+	uint32_t small = load_rlx(&w->x_fault_ns), ns = os_fault_huge_ns(HUGE_BYTES);
+	bool cheaper = ns && ns <= small / HUGE_CHEAPER;
+	store_rlx(&w->x_huge_ns,
+		cheaper ? (uint32_t)max_size(ns, small / HUGE_SHARE) + 1 : WORLD_NO_HUGE);
+	return cheaper;
 }
 
 void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p)
@@ -79,6 +112,8 @@ void world_fill(const struct world *w, struct estimate_world *e, struct estimate
 	e->batch_rate = rate;
 	uint32_t fault = load_rlx(&w->x_fault_ns);
 	p->fault_ns = fault ? fault : ESTIMATE_FAULT_NS;
+	uint32_t huge = load_rlx(&w->x_huge_ns);
+	p->huge_ns = huge && huge != WORLD_NO_HUGE ? huge : ESTIMATE_FAULT_HUGE_NS;
 	p->purge_ns = ns ? ns : ESTIMATE_PURGE_NS;
 	/* 2^20 * rate / peak: both are shortened, so that nothing overflows. */
 	p->turnover = min_size(rate, (uint64_t)1 << 40) * 1024 / max_size(peak >> 10, 1);

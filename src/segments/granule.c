@@ -108,11 +108,24 @@ uint32_t granules_over(struct region *r, size_t word, uint32_t now_ms)
 	return over;
 }
 
-/* Shows the stamps of what was claimed, block by block, and takes them away. */
+/* Beside its stamp: what is claimed was not resident. */
+static _Atomic(uint32_t) *fresh_mark(struct region *r, size_t granule)
+{
+	return &r->x_stamps[granule * STAMPS + 1];
+}
+
+bool granule_was_fresh(const char *start)
+{
+	struct region *r = map_region(start);
+	return load_rlx(fresh_mark(r, ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES));
+}
+
+/* Shows the stamps of what was claimed, block by block, and takes them away; marks what is fresh. */
 static COLD void show_stamps(struct region *r, size_t from, size_t count, const uint32_t *dirty)
 {
 	uint32_t last = count == 1 ? load_rlx(&r->x_stamps[from * STAMPS]) : 0;
 	if (count == 1) {
+		store_rlx(fresh_mark(r, from), !*dirty);
 		if (last) {
 			store_rlx(&r->x_stamps[from * STAMPS], 0);
 			choice_reused(r->node, last, GRANULE_BYTES, r->kind & REGION_HUGE, *dirty);
@@ -129,6 +142,7 @@ static COLD void show_stamps(struct region *r, size_t from, size_t count, const 
 			stamp = load_rlx(x_stamp);
 			store_rlx(x_stamp, 0);
 			was = dirty[g / WORD_BITS - from / WORD_BITS] >> (g % WORD_BITS) & 1;
+			store_rlx(fresh_mark(r, g), !was);
 		}
 		if (last && (stamp != last || was != resident || g == from + count)) {
 			choice_reused(r->node, last, run * GRANULE_BYTES, huge, resident);
@@ -244,8 +258,10 @@ static char *claim_dirty(unsigned node, unsigned kind, size_t count, size_t alig
 	bool zero;
 	if (load_rlx(&nodes[node].x_dirty_bytes) < count * GRANULE_BYTES)
 		return NULL;
-	char *start = search(node, kind, count, align, true, &zero);
-	return start ? start : search(node, kind ^ REGION_HUGE, count, align, true, &zero);
+	char *start = search(node, kind & ~REGION_ONLY, count, align, true, &zero);
+	if (start || kind & REGION_ONLY)
+		return start;
+	return search(node, kind ^ REGION_HUGE, count, align, true, &zero);
 }
 
 static char *claim_any(unsigned node, unsigned kind, size_t count, size_t align, bool *zero)
@@ -264,6 +280,7 @@ char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, b
 {
 	*zero = false;
 	char *start = claim_dirty(node, kind, count, align);
+	kind &= ~REGION_ONLY;
 	if (!start && pool_may_grow(count * GRANULE_BYTES)) {
 		start = claim_any(node, kind, count, align, zero);
 		if (!start && (kind & REGION_HUGE))

@@ -247,7 +247,10 @@ struct page {
 };
 _Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it");
 
-/* A freed block's stamp lies with its first slices; a free whale's, with each granule. */
+/*
+ * A freed block's stamp lies with its first slices; a free whale's, with each granule, and
+ * beside it, while that is in use, whether it was fresh when it was claimed.
+ */
 #define STAMP_SLICES 8
 
 #define SLICES_ALL ((uint64_t)0xffffffffu)
@@ -258,6 +261,8 @@ _Static_assert(sizeof(struct page) == 1 << PAGE_SHIFT, "map_slice counts on it")
 #define REGION_WHALES 1u
 #define REGION_HUGE 2u
 #define REGION_KINDS 4u
+/* Of a request: not from regions of the other kind, although memory is resident there. */
+#define REGION_ONLY 4u
 
 /*
  * The descriptor of one window. In a word of x_slices, bit i says that slice i

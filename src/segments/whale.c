@@ -8,6 +8,7 @@
 #include "base/os.h"
 #include "numa/place.h"
 #include "policy/choice.h"
+#include "policy/promote.h"
 #include "policy/thp.h"
 #include "segments/granule.h"
 #include "segments/map.h"
@@ -17,6 +18,9 @@
 
 #include <errno.h>
 #include <string.h>
+
+/* Granules of a freed whale that are looked at. */
+#define LOOKS_MAX 4
 
 static size_t granules_of(size_t bytes)
 {
@@ -83,13 +87,31 @@ static struct page *map_whale(unsigned node, size_t bytes, size_t align, size_t 
 	return describe(r, start, bytes, node, OWNER_MAPPED);
 }
 
-/* Huge pages where the last of them is not mostly waste. */
+/* The last of them would not be mostly waste. */
+static bool may_be_huge(size_t bytes)
+{
+	return granules_of(bytes) * GRANULE_BYTES - bytes <= bytes / HUGE_WASTE_SHARE;
+}
+
 static unsigned whale_kind(unsigned node, size_t bytes)
 {
-	size_t waste = granules_of(bytes) * GRANULE_BYTES - bytes;
-	bool huge = waste <= bytes / HUGE_WASTE_SHARE &&
+	enum promote_verdict verdict =
+		may_be_huge(bytes) ? promote_claimed(&promotion_now, bytes) : PROMOTE_SMALL;
+	if (verdict == PROMOTE_HUGE && thp_possible(GRANULE_BYTES))
+		return REGION_WHALES | REGION_HUGE | REGION_ONLY;
+	bool huge = verdict == PROMOTE_UNKNOWN &&
 		    thp_wanted(pool_in_use(&nodes[node]) + bytes, GRANULE_BYTES);
 	return REGION_WHALES | (huge ? REGION_HUGE : 0);
+}
+
+/* The program is going to touch it all: what that costs is measured with its first page. */
+static COLD void touch_fresh(char *start)
+{
+	if (!(map_region(start)->kind & REGION_HUGE) || !granule_was_fresh(start))
+		return;
+	uint64_t before = os_now_ns();
+	*(volatile char *)start = 0;
+	world_touched(&world_now, GRANULE_BYTES, os_now_ns() - before);
 }
 
 struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
@@ -102,8 +124,10 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 	*zero = true;
 	if (bytes <= WHALE_REGION_MAX && align <= WHALE_REGION_MAX) {
 		size_t unit = align > GRANULE_BYTES ? align >> GRANULE_SHIFT : 1;
-		char *start = granules_claim(
-			node, whale_kind(node, bytes), granules_of(bytes), unit, zero);
+		unsigned kind = whale_kind(node, bytes);
+		char *start = granules_claim(node, kind, granules_of(bytes), unit, zero);
+		if (start && kind & REGION_ONLY)
+			touch_fresh(start);
 		if (start)
 			return describe(map_region(start), start, bytes, node, OWNER_WHALE);
 	}
@@ -116,6 +140,35 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 	if (!page)
 		errno = ENOMEM; /* whatever the kernel called it */
 	return page;
+}
+
+static COLD void look(char *granule, size_t bytes)
+{
+	size_t pages = min_size(GRANULE_BYTES / os_page_bytes(), OS_PAGES_LOOKED);
+	size_t touched = os_resident_pages(granule, GRANULE_BYTES);
+	promote_observe(
+		&promotion_now, &world_now, bytes, (uint32_t)(touched * PROMOTE_ALL / pages));
+}
+
+/*
+ * How much of what was fresh the program has touched: a few granules are looked at, from
+ * the first to the last whole one.
+ */
+static void look_at(const struct page *page, size_t bytes)
+{
+	size_t whole = bytes >> GRANULE_SHIFT, looks = min_size(whole, LOOKS_MAX);
+	bool due = false;
+	for (size_t i = 0; i < looks; i++) {
+		size_t at = i ? i * (whole - 1) / (looks - 1) : 0;
+		char *granule = page->start + at * GRANULE_BYTES;
+		if (!granule_was_fresh(granule))
+			continue;
+		/* Memory that was given back lazily may have been resident all the same. */
+		if (!due && (os_purged_lazily() || !promote_is_due(&promotion_now, bytes)))
+			return;
+		due = true;
+		look(granule, bytes);
+	}
 }
 
 /* The last granule counts when at least half of it was used. */
@@ -137,6 +190,16 @@ void whale_free(struct page *page)
 	uint32_t stamp;
 	enum site_class class = choice_of(page->node, page->site, bytes, &stamp);
 	int saved = errno;
+	if (!mapped && !(page_region(page)->kind & REGION_HUGE)) {
+		if (choice_learns())
+			look_at(page, bytes);
+		/* The next of that size will not have this memory. */
+		if (promote_is_huge(&promotion_now, bytes) && may_be_huge(bytes) &&
+			thp_possible(GRANULE_BYTES)) {
+			class = SITE_COLD;
+			stamp = 0;
+		}
+	}
 	count(page, -1);
 	store_rel(&page->x_owner, OWNER_NONE); /* [W1] */
 	if (mapped)

@@ -1,0 +1,46 @@
+/*
+ * promote.h: big blocks in huge pages, by size. A huge page costs one fault rather
+ * than 512, and a fifth of the time, but is resident as a whole: it pays for blocks
+ * that are written to all over, and for others it is what they blow up by. So it is
+ * looked at: of a block that had nothing resident when it was claimed, and lay in
+ * small pages, how many of these are resident when it is freed. While nothing is
+ * known of a size, thp.h decides. Every field is relaxed, and right enough when an
+ * update is lost.
+ */
+#ifndef POLICY_PROMOTE_H
+#define POLICY_PROMOTE_H
+
+#include "base/atomic.h"
+#include "policy/world.h"
+
+enum promote_verdict { PROMOTE_UNKNOWN, PROMOTE_HUGE, PROMOTE_SMALL };
+
+/* Shares of resident pages are parts of so much. */
+#define PROMOTE_ALL 1024
+
+struct promotion {
+	_Atomic(uint32_t) x_looks[ESTIMATE_BINS];   /* any: relaxed; ever */
+	_Atomic(uint32_t) x_touched[ESTIMATE_BINS]; /* any: relaxed; average of what was resident */
+	_Atomic(uint8_t) x_verdict[ESTIMATE_BINS];  /* any: relaxed; enum promote_verdict */
+	_Atomic(bool) x_judged;                     /* any: relaxed; there has been a verdict */
+	_Atomic(uint32_t) x_claims, x_frees;        /* any: relaxed; whose turn it is */
+};
+extern struct promotion promotion_now;
+
+/* For a block that is claimed: now and then small pages, to see whether a verdict still holds. */
+enum promote_verdict promote_claimed(struct promotion *p, uint64_t bytes);
+
+/* Do blocks of that size have huge pages? */
+static inline bool promote_is_huge(const struct promotion *p, uint64_t bytes)
+{
+	return unlikely(load_rlx(&p->x_judged)) && load_rlx(&options.x_policy) == POLICY_LEARN &&
+	       load_rlx(&p->x_verdict[estimate_bin(bytes)]) == PROMOTE_HUGE;
+}
+
+/* Is one that is freed to be looked at? */
+bool promote_is_due(struct promotion *p, uint64_t bytes);
+
+/* So much of it was resident, of PROMOTE_ALL. What page faults cost decides with it. */
+void promote_observe(struct promotion *p, struct world *w, uint64_t bytes, uint32_t touched);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * Huge pages that are learned, for blocks of 2 MiB and more in a process that is small: those that
+ * are written all over have them after a few, which page faults and the kernel's own count show;
+ * those that are hardly touched have none, and take no more memory than what was touched; neither
+ * have any where they are off, or the strategy is fixed.
+ */
+#include "hakmem.h"
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Above what a thread caches, below what a process must have in use to be given huge pages. */
+enum { BLOCK = 6 << 20, BLOCKS = 4, ROUNDS = 12, PAGE = 4096 };
+
+static unsigned char *blocks[BLOCKS];
+
+static uint64_t faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)usage.ru_minflt;
+}
+
+/* As the kernel counts them. */
+static size_t huge_bytes(void)
+{
+	char line[256];
+	size_t kib = 0;
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+
+	CHECK(file, "/proc/self/smaps_rollup");
+	while (fgets(line, sizeof line, file))
+		sscanf(line, "AnonHugePages: %zu kB", &kib);
+	fclose(file);
+	return kib << 10;
+}
+
+static bool kernel_has_huge(void)
+{
+	char text[64] = "";
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+
+	if (!file)
+		return false;
+	CHECK(fgets(text, sizeof text, file), "transparent_hugepage/enabled");
+	fclose(file);
+	return !strstr(text, "[never]");
+}
+
+/* Blocks that are fresh each time, of which the first of every `share` parts are written to. */
+static uint64_t rounds(unsigned share, size_t *huge, size_t *resident)
+{
+	uint64_t last = 0;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		uint64_t before = faults();
+
+		for (unsigned i = 0; i < BLOCKS; i++) {
+			blocks[i] = hak_malloc(BLOCK);
+			CHECK(blocks[i], "hak_malloc");
+			for (size_t at = 0; at < BLOCK; at += (size_t)share * PAGE)
+				blocks[i][at] = (unsigned char)(round + 1);
+		}
+		last = faults() - before;
+		*huge = huge_bytes();
+		*resident = resident_bytes();
+		for (unsigned i = 0; i < BLOCKS; i++)
+			hak_free(blocks[i]);
+		hak_purge();
+	}
+	return last;
+}
+
+static void check_small(const char *what)
+{
+	size_t huge, resident;
+	uint64_t last = rounds(1, &huge, &resident);
+
+	CHECK(huge == 0 && last >= BLOCKS * BLOCK / PAGE, "%s: %zu MiB in huge pages, %llu faults",
+		what, huge / MIB, (unsigned long long)last);
+}
+
+int main(void)
+{
+	size_t huge, resident, before = resident_bytes();
+	uint64_t last;
+
+	if (TEST_SANITIZED)
+		test_skip("the sanitizers have memory of their own beside it, which faults too");
+	if (!kernel_has_huge())
+		test_skip("the kernel has no huge pages");
+	CHECK(hak_option_set("policy", "fixed:32M") == 0, "fixed");
+	check_small("fixed");
+	CHECK(hak_option_set("policy", "learn") == 0, "learn");
+	CHECK(hak_option_set("huge", "0") == 0, "huge");
+	check_small("off");
+	CHECK(hak_option_set("huge", "1") == 0, "huge");
+	last = rounds(1, &huge, &resident);
+	/* One of them may be in small pages, to look at. */
+	CHECK(huge >= (BLOCKS - 1) * BLOCK && last <= BLOCK / PAGE + 64,
+		"dense: %zu MiB in huge pages, %llu faults", huge / MIB, (unsigned long long)last);
+	CHECK(resident - before <= BLOCKS * BLOCK + 16 * MIB, "dense: %zu MiB resident",
+		(resident - before) / MIB);
+	/* The same size with another habit: huge pages are given up. */
+	for (unsigned i = 0; i < 40; i++)
+		rounds(8, &huge, &resident);
+	CHECK(huge == 0 && resident - before <= BLOCKS * BLOCK / 8 + 16 * MIB,
+		"sparse: %zu MiB in huge pages, %zu MiB resident", huge / MIB,
+		(resident - before) / MIB);
+	return 0;
+}

@@ -1,0 +1,182 @@
+/*
+ * promote.c: sizes that are written all over have huge pages after a few looks, others have none,
+ * a change of habit is noticed, sizes do not mix but for the first look, small pages now and then
+ * show whether a verdict still holds, and where there are no huge pages there is no verdict for them.
+ */
+#include "base/options.h"
+#include "policy/promote.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { DENSE = PROMOTE_ALL, SPARSE = PROMOTE_ALL / 16, FIRST = 4, MANY = 640 };
+
+static struct promotion p;
+static struct world w;
+
+static void begin(size_t policy)
+{
+	memset(&p, 0, sizeof p);
+	memset(&w, 0, sizeof w);
+	w.x_fault_ns = 2400;
+	w.x_huge_ns = 600;
+	options.x_policy = policy;
+}
+
+static void looks(unsigned n, uint64_t bytes, uint32_t touched)
+{
+	while (n--)
+		promote_observe(&p, &w, bytes, touched);
+}
+
+static enum promote_verdict verdict(uint64_t bytes)
+{
+	return p.x_verdict[estimate_bin(bytes)];
+}
+
+static void test_habits(void **state)
+{
+	(void)state;
+	begin(POLICY_LEARN);
+	looks(FIRST - 1, 4 * MIB, DENSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_UNKNOWN);
+	looks(1, 4 * MIB, DENSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
+	assert_true(promote_is_huge(&p, 4 * MIB));
+	/* One sixteenth that is never touched is no reason to change, a quarter is. */
+	looks(MANY, 4 * MIB, DENSE - PROMOTE_ALL / 16);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
+	looks(MANY, 4 * MIB, DENSE - PROMOTE_ALL / 4);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_SMALL);
+	looks(MANY, 4 * MIB, DENSE - PROMOTE_ALL / 10);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_SMALL);
+	looks(MANY, 4 * MIB, DENSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
+	/* What is hardly touched any more is noticed with the first look. */
+	looks(1, 4 * MIB, SPARSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_SMALL);
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	begin(POLICY_LEARN);
+	looks(FIRST, 4 * MIB, DENSE);
+	assert_int_equal(verdict(24 * MIB), PROMOTE_UNKNOWN);
+	looks(1, 24 * MIB, DENSE);
+	assert_int_equal(verdict(24 * MIB), PROMOTE_HUGE);
+	/* All that was seen was alike: one look is enough to say no, too. */
+	looks(1, 12 * MIB, SPARSE);
+	assert_int_equal(verdict(12 * MIB), PROMOTE_UNKNOWN);
+	looks(FIRST - 1, 12 * MIB, SPARSE);
+	assert_int_equal(verdict(12 * MIB), PROMOTE_SMALL);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
+	/* Sizes are not alike: each needs its own looks. */
+	looks(FIRST - 1, 8 * MIB, DENSE);
+	assert_int_equal(verdict(8 * MIB), PROMOTE_UNKNOWN);
+	looks(1, 8 * MIB, DENSE);
+	assert_int_equal(verdict(8 * MIB), PROMOTE_HUGE);
+}
+
+static unsigned claims_in_small_pages(unsigned n)
+{
+	unsigned small = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		small += promote_claimed(&p, 4 * MIB) == PROMOTE_SMALL;
+	return small;
+}
+
+static unsigned frees_looked_at(unsigned n)
+{
+	unsigned looked = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		looked += promote_is_due(&p, 4 * MIB);
+	return looked;
+}
+
+static void test_turns(void **state)
+{
+	(void)state;
+	begin(POLICY_LEARN);
+	assert_int_equal(frees_looked_at(MANY), MANY);
+	looks(FIRST, 4 * MIB, DENSE);
+	assert_in_range(claims_in_small_pages(MANY), MANY / 64, MANY / 16);
+	/* What lies in small pages although it should not is there to be looked at. */
+	assert_int_equal(frees_looked_at(MANY), MANY);
+	looks(FIRST, 4 * MIB, SPARSE);
+	assert_int_equal(claims_in_small_pages(MANY), MANY);
+	assert_in_range(frees_looked_at(MANY), MANY / 32, MANY / 8);
+}
+
+static void test_policies(void **state)
+{
+	(void)state;
+	begin(POLICY_LEARN);
+	looks(FIRST, 4 * MIB, DENSE);
+	options.x_policy = POLICY_FROZEN;
+	assert_int_equal(claims_in_small_pages(MANY), 0);
+	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_HUGE);
+	assert_int_equal(frees_looked_at(MANY), 0);
+	for (size_t policy = POLICY_FIXED; policy < POLICY_FIXED + POLICY_ARMS; policy++) {
+		options.x_policy = policy;
+		assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_UNKNOWN);
+		assert_int_equal(frees_looked_at(MANY), 0);
+		assert_false(promote_is_huge(&p, 4 * MIB));
+	}
+	options.x_policy = POLICY_OFF;
+	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_UNKNOWN);
+}
+
+static void test_no_huge_pages(void **state)
+{
+	(void)state;
+	begin(POLICY_LEARN);
+	w.x_huge_ns = WORLD_NO_HUGE;
+	looks(MANY, 4 * MIB, DENSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_UNKNOWN);
+	looks(MANY, 4 * MIB, SPARSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_SMALL);
+}
+
+/* What the program's own touches take becomes the price, and one that was interrupted does not. */
+static void test_price(void **state)
+{
+	struct estimate_world e;
+	struct estimate_prices prices;
+
+	(void)state;
+	begin(POLICY_LEARN);
+	assert_true(world_has_huge(&w));
+	for (unsigned i = 0; i < MANY; i++)
+		world_touched(&w, 2 * MIB, 512 * 1000);
+	world_fill(&w, &e, &prices);
+	assert_in_range(prices.huge_ns, 950, 1050);
+	world_touched(&w, 2 * MIB, (uint64_t)512 * 1000000);
+	world_fill(&w, &e, &prices);
+	assert_in_range(prices.huge_ns, 1000, 1500);
+	w.x_huge_ns = WORLD_NO_HUGE;
+	world_touched(&w, 2 * MIB, 1);
+	assert_false(world_has_huge(&w));
+	world_fill(&w, &e, &prices);
+	assert_int_equal(prices.huge_ns, ESTIMATE_FAULT_HUGE_NS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_habits),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_no_huge_pages),
+		cmocka_unit_test(test_price),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
