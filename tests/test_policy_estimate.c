@@ -167,6 +167,32 @@ static void test_break_even(void **state)
 	}
 }
 
+/* What idles in huge pages is not away meanwhile: that counts against what idling costs. */
+static void test_late(void **state)
+{
+	struct estimate_prices p = {.touched = 1024, .fault_ns = 1000, .huge_ns = 250};
+	struct estimate_world half = helped, all = helped;
+	struct estimate_event huge = event(2 * MIB, 400, true), small = event(2 * MIB, 400, false);
+	struct estimate_event late = event(24 * MIB, 5000, true);
+
+	(void)state;
+	half.huge_late = 512;
+	all.huge_late = 1024;
+	assert_int_equal(estimate_kept(&half, &huge).idle, 200 * 2 * MIB);
+	assert_int_equal(estimate_kept(&half, &small).idle, 400 * 2 * MIB);
+	assert_int_equal(estimate_kept(&all, &late).idle, 0);
+	assert_int_equal(estimate_kept(&all, &late).gone_huge, 2 * MIB);
+	/* 0.4 of 1000 ns over 0.08 ns a byte, by 4096; and 1250 ms of idling at 0.3. */
+	p.turnover = (1 << 20) / 1000;
+	double more = 0.4 * 1000 / (0.08 * 4096);
+	double idle = 0.3 * ESTIMATE_LATE_MS * (double)p.turnover / 1048576;
+	assert_int_equal(estimate_huge_late(&p, 0), 0);
+	assert_true(fabs(estimate_huge_late(&p, 100) - 1024 * more / 10 / idle) < 8);
+	assert_int_equal(estimate_huge_late(&p, 1000), 1024);
+	p.turnover = 0;
+	assert_int_equal(estimate_huge_late(&p, 1000), 1024);
+}
+
 /* Errors of a coarse clock cancel: what is wanted at once idles for nothing. */
 static void test_coarse(void **state)
 {
@@ -216,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_purged),
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_break_even),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_coarse),
 		cmocka_unit_test(test_large),
 	};

@@ -103,6 +103,19 @@ static void test_none(void **state)
 	other.keep_ms = 200;
 	patience_observe(&p, &other, &late);
 	assert_int_equal(p.x_number[BIN], PATIENCES - 1);
+	/* In huge pages nothing is gained where they cost as much more, the longer they are away. */
+	memset(&p, 0, sizeof p);
+	patience_prices(&p, &prices);
+	other = world;
+	late.huge = true;
+	patience_observe(&p, &other, &late);
+	assert_int_equal(p.x_number[BIN], PATIENCES - 1);
+	memset(&p, 0, sizeof p);
+	patience_prices(&p, &prices);
+	other.huge_late = 1024;
+	patience_observe(&p, &other, &late);
+	assert_int_equal(p.x_number[BIN], 0);
+	late.huge = false;
 	/* Idling that costs nothing is no reason to fault, and nothing overflows. */
 	memset(&p, 0, sizeof p);
 	patience_prices(&p, &(struct estimate_prices){.touched = 1024, .fault_ns = 1000});

@@ -155,14 +155,28 @@ static void test_price(void **state)
 	begin(POLICY_LEARN);
 	assert_true(world_has_huge(&w));
 	for (unsigned i = 0; i < MANY; i++)
-		world_touched(&w, 2 * MIB, 512 * 1000);
+		world_touched(&w, 2 * MIB, 512 * 1000, -1);
 	world_fill(&w, &e, &prices);
 	assert_in_range(prices.huge_ns, 950, 1050);
-	world_touched(&w, 2 * MIB, (uint64_t)512 * 1000000);
+	world_touched(&w, 2 * MIB, (uint64_t)512 * 1000000, -1);
 	world_fill(&w, &e, &prices);
 	assert_in_range(prices.huge_ns, 1000, 1500);
+	/* Those that the kernel has had for long are counted apart. */
+	assert_int_equal(e.huge_late, 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		world_touched(&w, 2 * MIB, 512 * 500, 10);
+		world_touched(&w, 2 * MIB, 512 * 800, 500);
+		world_touched(&w, 2 * MIB, 512 * 1500, 2000);
+	}
+	world_traffic(&w, 100 * MIB, 100 * MIB, 1000);
+	world_traffic(&w, 100 * MIB, 100 * MIB, 11000);
+	world_fill(&w, &e, &prices);
+	assert_in_range(w.x_huge_soon_ns, 490, 510);
+	assert_in_range(w.x_huge_late_ns, 1490, 1510);
+	assert_in_range(prices.huge_ns, 800, 1100);
+	assert_true(e.huge_late > 0);
 	w.x_huge_ns = WORLD_NO_HUGE;
-	world_touched(&w, 2 * MIB, 1);
+	world_touched(&w, 2 * MIB, 1, -1);
 	assert_false(world_has_huge(&w));
 	world_fill(&w, &e, &prices);
 	assert_int_equal(prices.huge_ns, ESTIMATE_FAULT_HUGE_NS);

@@ -97,8 +97,10 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 	world_fill(&world_now, &w, &p);
 	text_append(text, bytes, used,
 		"\"traffic_per_ms\": %lu, \"peak\": %lu, \"purge_ns_per_page\": %u, "
-		"\"fault_ns_per_page\": %u, \"huge_fault_ns_per_page\": %u",
-		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns, p.huge_ns);
+		"\"fault_ns_per_page\": %u, \"huge_fault_ns_per_page\": %u, "
+		"\"huge_soon_ns_per_page\": %u, \"huge_late_ns_per_page\": %u",
+		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns, p.huge_ns,
+		load_rlx(&world_now.x_huge_soon_ns), load_rlx(&world_now.x_huge_late_ns));
 	text_append(text, bytes, used, ", \"stays_ms\": [");
 	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
 		text_append(text, bytes, used, "%s%u", bin ? ", " : "",

@@ -33,6 +33,9 @@ static _Thread_local struct {
 	bool purged;
 } last;
 
+static _Thread_local int32_t away_ms =
+	-1; /* own: what was claimed last had been given back so long */
+
 /* Both are 23 bits wide, and so is what lies between them, with its sign. */
 static int32_t since(uint32_t now_ms, uint32_t stamp)
 {
@@ -190,12 +193,29 @@ static bool add_up(uint32_t kind, size_t bytes, bool huge, bool resident, uint32
 	return ++same.count < same.most;
 }
 
+/* When it was given back is known about: as estimates have it. */
+static int32_t away(uint32_t stamp, int32_t ms)
+{
+	uint32_t keep = (uint32_t)load_rlx(&options.x_purge_delay_ms);
+	if (stamp & STAMP_PURGED)
+		return ms;
+	return ms - (int32_t)patience_ms(stamp_patience(stamp), keep + keep / 2);
+}
+
+void choice_touched(size_t huge_bytes, uint64_t ns)
+{
+	world_touched(&world_now, huge_bytes, ns, away_ms);
+	away_ms = -1;
+}
+
 void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident)
 {
 	if (!enter(node))
 		return;
 	uint32_t now = os_now_ms(), kind = stamp & KIND_MASK;
 	int32_t ms = interval(now, stamp);
+	if (unlikely(huge && !resident))
+		away_ms = away(kind, ms);
 	if (ms)
 		observe(kind, bytes, ms, huge, resident, now);
 	else if (!add_up(kind, bytes, huge, resident, now))

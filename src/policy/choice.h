@@ -41,6 +41,9 @@ bool choice_is_over(uint32_t stamp, uint32_t now_ms);
 /* So many bytes of the node with that stamp have been claimed. */
 void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident);
 
+/* The first touch of what was claimed last, in huge pages, took so long. */
+void choice_touched(size_t huge_bytes, uint64_t ns);
+
 /*
  * A big block has been claimed, after its stamps were shown; so much of it was not
  * resident, and if any, so much is in use on all nodes. True: choice_close is due.

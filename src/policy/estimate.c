@@ -36,10 +36,21 @@ static uint64_t share(uint64_t bytes, uint64_t parts, uint64_t of)
 	return parts >= of ? bytes : bytes / of * parts + bytes % of * parts / of;
 }
 
-static struct estimate_fate fate(
-	const struct estimate_event *e, uint64_t gone, uint64_t idle_bytes, int64_t idle_ms)
+/*
+ * The longer the kernel has had a huge page back, the more its first touch may cost: a host
+ * takes it from a virtual machine meanwhile. What idles in such pages is not away so long.
+ */
+int64_t estimate_idle(
+	const struct estimate_world *w, const struct estimate_event *e, uint64_t bytes, int64_t ms)
 {
-	struct estimate_fate f = {.idle = (int64_t)idle_bytes * idle_ms};
+	int64_t idle = (int64_t)bytes * ms;
+	return e->huge ? idle / 1024 * (1024 - (int64_t)w->huge_late) : idle;
+}
+
+static struct estimate_fate fate(const struct estimate_world *w, const struct estimate_event *e,
+	uint64_t gone, uint64_t idle_bytes, int64_t idle_ms)
+{
+	struct estimate_fate f = {.idle = estimate_idle(w, e, idle_bytes, idle_ms)};
 	*(e->huge ? &f.gone_huge : &f.gone) = gone;
 	return f;
 }
@@ -56,7 +67,7 @@ struct estimate_fate estimate_kept(const struct estimate_world *w, const struct 
 	uint64_t lost = share(e->bytes, w->kept_lost, 1024);
 	uint64_t late = keep ? positive(ms - keep) : 0;
 	uint64_t gone = lost + share(e->bytes - lost, late, max_size(w->keep_ms, 1));
-	return fate(e, gone, e->bytes - lost, keep && ms > most ? most : ms);
+	return fate(w, e, gone, e->bytes - lost, keep && ms > most ? most : ms);
 }
 
 /*
@@ -76,8 +87,8 @@ struct estimate_fate estimate_purged(const struct estimate_world *w, const struc
 		fill = (batch - e->block) / w->batch_rate;
 	if (w->keep_ms)
 		fill = min_size(fill, w->keep_ms);
-	struct estimate_fate f = fate(e, gone, e->bytes - gone, e->interval_ms);
-	f.idle += (int64_t)(gone * min_size(fill, ms) / 2);
+	struct estimate_fate f = fate(w, e, gone, e->bytes - gone, e->interval_ms);
+	f.idle += estimate_idle(w, e, gone, (int64_t)min_size(fill, ms)) / 2;
 	return f;
 }
 
@@ -162,4 +173,13 @@ uint32_t estimate_break_even_ms(const struct estimate_prices *p, bool huge)
 	uint64_t idle = price(&one, p, HUGE_PAGE).idle; /* of 1024 ms */
 	uint64_t ms = ((gone.cpu + gone.faults) << 10) / max_size(idle, 1);
 	return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
+/* more_ns in that time, over what a byte costs that idles for it; at most all of it. */
+uint32_t estimate_huge_late(const struct estimate_prices *p, uint32_t more_ns)
+{
+	struct estimate_fate f = {.idle = (int64_t)PAGE * ESTIMATE_LATE_MS};
+	uint64_t idle = price(&f, p, PAGE).idle;
+	uint64_t more = per_byte((uint64_t)more_ns * BYTES_PER_NS, PAGE);
+	return (uint32_t)min_size(more * 1024 / max_size(idle, 1), 1024);
 }

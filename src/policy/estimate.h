@@ -25,6 +25,7 @@ struct estimate_world {
 	uint64_t batch_bytes; /* a batch of so many bytes is purged */
 	uint64_t batch_rate;  /* bytes per ms that such batches may fill with */
 	uint32_t kept_lost;   /* of 1024 kept bytes so many were purged early all the same */
+	uint32_t huge_late;   /* of 1024 that idling costs in huge pages, what it saves later */
 };
 
 struct estimate_event {
@@ -79,5 +80,13 @@ void estimate_costs(const struct estimate_tally *t, const struct estimate_prices
 
 /* How long a byte may idle until it costs what purging it would have. */
 uint32_t estimate_break_even_ms(const struct estimate_prices *p, bool huge);
+
+/* So much more does a huge page cost, in ns by the page of 4 KiB, that the kernel has had longer. */
+#define ESTIMATE_LATE_MS 1250
+uint32_t estimate_huge_late(const struct estimate_prices *p, uint32_t more_ns);
+
+/* What idling for so long counts, in byte ms. */
+int64_t estimate_idle(
+	const struct estimate_world *w, const struct estimate_event *e, uint64_t bytes, int64_t ms);
 
 #endif

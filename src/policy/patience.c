@@ -18,10 +18,10 @@ uint32_t patience_ms(unsigned number, uint32_t keep_ms)
 }
 
 /* It idles for that time only, but faults where it would not have. */
-static int64_t gain_of(const struct patience *p, const struct estimate_event *e,
-	const struct estimate_fate *usual, uint32_t ms)
+static int64_t gain_of(const struct patience *p, const struct estimate_world *w,
+	const struct estimate_event *e, const struct estimate_fate *usual, uint32_t ms)
 {
-	int64_t idle = (int64_t)(e->bytes * (ms + PATIENCE_STEP_MS / 2));
+	int64_t idle = estimate_idle(w, e, e->bytes, ms + PATIENCE_STEP_MS / 2);
 	uint64_t stays = e->bytes - usual->gone - usual->gone_huge;
 	return usual->idle - idle - (int64_t)(stays * load_rlx(&p->x_break_even_ms[e->huge]));
 }
@@ -50,14 +50,14 @@ void patience_observe(
 		!load_rlx(&p->x_break_even_ms[0]))
 		return;
 	unsigned bin = estimate_bin(e->block);
-	struct estimate_world usual = {.keep_ms = w->keep_ms};
+	struct estimate_world usual = {.keep_ms = w->keep_ms, .huge_late = w->huge_late};
 	struct estimate_fate kept = estimate_kept(&usual, e);
 	for (unsigned i = 1; i < PATIENCES; i++) {
 		int64_t gain = load_rlx(&p->x_gain[bin][i]);
 		gain -= gain / FORGET;
 		/* Hardly less than the purge delay is no gain. */
 		if (e->interval_ms > (int32_t)lengths[i] && 2 * lengths[i] <= w->keep_ms)
-			gain += gain_of(p, e, &kept, lengths[i]);
+			gain += gain_of(p, &usual, e, &kept, lengths[i]);
 		store_rlx(&p->x_gain[bin][i], gain);
 	}
 	choose(p, bin);

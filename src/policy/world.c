@@ -26,6 +26,10 @@
 #define HUGE_BYTES (2 * MIB)
 #define HUGE_SHARE 4
 
+/* Given back just before, and long before: ESTIMATE_LATE_MS lie between the two, about. */
+#define SOON_MS 300
+#define LATE_MS 1000
+
 /* It must be so many times cheaper than its small ones. */
 #define HUGE_CHEAPER 2
 
@@ -72,11 +76,17 @@ void world_purged(struct world *w, uint64_t bytes, uint64_t ns)
 	store_rlx(&w->x_purge_ns, average(before ? before : ESTIMATE_PURGE_NS, bytes, ns));
 }
 
-void world_touched(struct world *w, uint64_t huge_bytes, uint64_t ns)
+void world_touched(struct world *w, uint64_t huge_bytes, uint64_t ns, int32_t away_ms)
 {
 	uint32_t before = load_rlx(&w->x_huge_ns);
-	if (before && before != WORLD_NO_HUGE)
-		store_rlx(&w->x_huge_ns, average(before, huge_bytes, ns));
+	if (!before || before == WORLD_NO_HUGE)
+		return;
+	store_rlx(&w->x_huge_ns, average(before, huge_bytes, ns));
+	if (away_ms < 0 || (away_ms > SOON_MS && away_ms < LATE_MS))
+		return;
+	_Atomic(uint32_t) *x_ns = away_ms > SOON_MS ? &w->x_huge_late_ns : &w->x_huge_soon_ns;
+	uint32_t known = load_rlx(x_ns);
+	store_rlx(x_ns, average(known ? known : before, huge_bytes, ns));
 }
 
 void world_measure(struct world *w)
@@ -95,8 +105,10 @@ bool world_has_huge(struct world *w)
 	world_measure(w);
 	uint32_t small = load_rlx(&w->x_fault_ns), ns = os_fault_huge_ns(HUGE_BYTES);
 	bool cheaper = ns && ns <= small / HUGE_CHEAPER;
-	store_rlx(&w->x_huge_ns,
-		cheaper ? (uint32_t)max_size(ns, small / HUGE_SHARE) + 1 : WORLD_NO_HUGE);
+	ns = (uint32_t)max_size(ns, small / HUGE_SHARE) + 1;
+	if (cheaper)
+		store_rlx(&w->x_huge_soon_ns, ns);
+	store_rlx(&w->x_huge_ns, cheaper ? ns : WORLD_NO_HUGE);
 	return cheaper;
 }
 
@@ -117,4 +129,6 @@ void world_fill(const struct world *w, struct estimate_world *e, struct estimate
 	p->purge_ns = ns ? ns : ESTIMATE_PURGE_NS;
 	/* 2^20 * rate / peak: both are shortened, so that nothing overflows. */
 	p->turnover = min_size(rate, (uint64_t)1 << 40) * 1024 / max_size(peak >> 10, 1);
+	uint32_t soon = load_rlx(&w->x_huge_soon_ns), late = load_rlx(&w->x_huge_late_ns);
+	e->huge_late = soon && late > soon ? estimate_huge_late(p, late - soon) : 0;
 }

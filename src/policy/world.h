@@ -21,6 +21,8 @@ struct world {
 	_Atomic(uint32_t) x_purge_ns;    /* any: relaxed; by the page of 4 KiB, or 0 */
 	_Atomic(uint32_t) x_fault_ns;    /* any: relaxed; the first touch of one, or 0 */
 	_Atomic(uint32_t) x_huge_ns; /* any: relaxed; within a huge page, or 0, or WORLD_NO_HUGE */
+	/* any: relaxed; the same when it was given back just before, and long before; or 0 */
+	_Atomic(uint32_t) x_huge_soon_ns, x_huge_late_ns;
 	_Atomic(uint64_t) x_purged, x_purges; /* any: relaxed; bytes and ns of what was timed */
 };
 
@@ -38,8 +40,8 @@ void world_measure(struct world *w);
 /* Finds out, once, whether the kernel gives huge pages, and their first touch is much cheaper. */
 bool world_has_huge(struct world *w);
 
-/* That of a huge page took so many ns. */
-void world_touched(struct world *w, uint64_t huge_bytes, uint64_t ns);
+/* That of a huge page took so many ns, which was given back away_ms before; -1: not known. */
+void world_touched(struct world *w, uint64_t huge_bytes, uint64_t ns, int32_t away_ms);
 
 /* For estimates; `kept_lost` and `touched` are the caller's. */
 void world_fill(const struct world *w, struct estimate_world *e, struct estimate_prices *p);

@@ -111,7 +111,7 @@ static COLD void touch_fresh(char *start)
 		return;
 	uint64_t before = os_now_ns();
 	*(volatile char *)start = 0;
-	world_touched(&world_now, GRANULE_BYTES, os_now_ns() - before);
+	choice_touched(GRANULE_BYTES, os_now_ns() - before);
 }
 
 struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
