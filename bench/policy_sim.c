@@ -56,6 +56,13 @@ uint32_t os_fault_ns(void)
 	return model_fault_ns;
 }
 
+/* The model has none. */
+uint32_t os_fault_huge_ns(size_t huge_bytes)
+{
+	(void)huge_bytes;
+	return 0;
+}
+
 void *os_map(size_t bytes)
 {
 	return bench_map(bytes);
