@@ -2,11 +2,12 @@
  * Huge pages that are learned, for blocks of 2 MiB and more in a process that is small: those that
  * are written all over have them after a few, which page faults and the kernel's own count show;
  * those that are hardly touched have none, and take no more memory than what was touched; neither
- * have any where they are off, or the strategy is fixed.
+ * have any where they are off, or the strategy is fixed. Many that are only reserved take hardly any.
  */
 #include "hakmem.h"
 #include "test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 
 /* Above what a thread caches, below what a process must have in use to be given huge pages. */
 enum { BLOCK = 6 << 20, BLOCKS = 4, ROUNDS = 12, PAGE = 4096 };
+
+/* In use they are more than what first touches are measured in. */
+enum { RESERVED = 60 };
 
 static unsigned char *blocks[BLOCKS];
 
@@ -85,6 +89,35 @@ static void check_small(const char *what)
 		what, huge / MIB, (unsigned long long)last);
 }
 
+/* Of a size that is promoted, and of which nothing is touched. */
+static void check_reserved(void)
+{
+	static void *reserved[RESERVED];
+	size_t before = resident_bytes(), after;
+
+	for (unsigned i = 0; i < RESERVED; i++)
+		CHECK((reserved[i] = hak_malloc(BLOCK)), "hak_malloc");
+	after = resident_bytes();
+	CHECK(after <= before + 32 * MIB, "%d blocks that are not touched take %zu MiB", RESERVED,
+		(after - before) / MIB);
+	for (unsigned i = 0; i < RESERVED; i++)
+		hak_free(reserved[i]);
+	hak_purge();
+}
+
+/* Nobody looks at blocks where it would be of no use. */
+static void check_no_looks(void)
+{
+	static char json[1 << 16];
+	const char *at;
+
+	CHECK(hak_stats_json(json, sizeof json) >= 0, "hak_stats_json: %s", strerror(errno));
+	at = strstr(json, "\"looks\": [");
+	CHECK(at, "looks");
+	for (at = strchr(at, '['); *at != ']'; at++)
+		CHECK(*at < '1' || *at > '9', "looks: %.60s", at);
+}
+
 int main(void)
 {
 	size_t huge, resident, before = resident_bytes();
@@ -99,6 +132,7 @@ int main(void)
 	CHECK(hak_option_set("policy", "learn") == 0, "learn");
 	CHECK(hak_option_set("huge", "0") == 0, "huge");
 	check_small("off");
+	check_no_looks();
 	CHECK(hak_option_set("huge", "1") == 0, "huge");
 	last = rounds(1, &huge, &resident);
 	/* One of them may be in small pages, to look at. */
@@ -106,6 +140,7 @@ int main(void)
 		"dense: %zu MiB in huge pages, %llu faults", huge / MIB, (unsigned long long)last);
 	CHECK(resident - before <= BLOCKS * BLOCK + 16 * MIB, "dense: %zu MiB resident",
 		(resident - before) / MIB);
+	check_reserved();
 	/* The same size with another habit: huge pages are given up. */
 	for (unsigned i = 0; i < 40; i++)
 		rounds(8, &huge, &resident);

@@ -70,7 +70,7 @@ static void test_sizes(void **state)
 	assert_int_equal(verdict(24 * MIB), PROMOTE_UNKNOWN);
 	looks(1, 24 * MIB, DENSE);
 	assert_int_equal(verdict(24 * MIB), PROMOTE_HUGE);
-	/* All that was seen was alike: one look is enough to say no, too. */
+	/* All that was seen was alike, but one that is not needs more looks. */
 	looks(1, 12 * MIB, SPARSE);
 	assert_int_equal(verdict(12 * MIB), PROMOTE_UNKNOWN);
 	looks(FIRST - 1, 12 * MIB, SPARSE);
@@ -113,6 +113,33 @@ static void test_turns(void **state)
 	looks(FIRST, 4 * MIB, SPARSE);
 	assert_int_equal(claims_in_small_pages(MANY), MANY);
 	assert_in_range(frees_looked_at(MANY), MANY / 32, MANY / 8);
+}
+
+/* Of a program that takes one block of a size and then some of another, again and again. */
+static void test_alternating(void **state)
+{
+	(void)state;
+	for (unsigned others = 1; others < 16; others++) {
+		unsigned small = 0, looked = 0;
+
+		begin(POLICY_LEARN);
+		looks(FIRST, 4 * MIB, DENSE);
+		looks(FIRST, 8 * MIB, DENSE);
+		for (unsigned i = 0; i < MANY; i++) {
+			for (unsigned other = 0; other < others; other++)
+				promote_claimed(&p, 8 * MIB);
+			small += promote_claimed(&p, 4 * MIB) == PROMOTE_SMALL;
+		}
+		assert_in_range(small, MANY / 64, MANY / 16);
+		looks(FIRST, 4 * MIB, SPARSE);
+		looks(FIRST, 8 * MIB, SPARSE);
+		for (unsigned i = 0; i < MANY; i++) {
+			for (unsigned other = 0; other < others; other++)
+				promote_is_due(&p, 8 * MIB);
+			looked += promote_is_due(&p, 4 * MIB);
+		}
+		assert_in_range(looked, MANY / 32, MANY / 8);
+	}
 }
 
 static void test_policies(void **state)
@@ -188,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_habits),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_alternating),
 		cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_no_huge_pages),
 		cmocka_unit_test(test_price),

@@ -300,7 +300,8 @@ uint64_t os_thread_faults(void)
 /* What this thread has worked: others that run meanwhile do not count. */
 static uint64_t thread_ns(void)
 {
-	struct timespec t;
+	struct timespec t = {0};
+	/* A system call, which a filter may refuse. */
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }

@@ -22,6 +22,9 @@
 /* Granules of a freed whale that are looked at. */
 #define LOOKS_MAX 4
 
+/* First touches are measured while a node has no more in use. */
+#define TOUCH_IN_USE_MAX (64 * MIB)
+
 static size_t granules_of(size_t bytes)
 {
 	return (bytes + GRANULE_BYTES - 1) >> GRANULE_SHIFT;
@@ -104,10 +107,14 @@ static unsigned whale_kind(unsigned node, size_t bytes)
 	return REGION_WHALES | (huge ? REGION_HUGE : 0);
 }
 
-/* The program is going to touch it all: what that costs is measured with its first page. */
-static COLD void touch_fresh(char *start)
+/*
+ * The program is going to touch it all: what that costs is measured with its first page. But
+ * a block that it reserves for later is resident in part then: so only while few are in use.
+ */
+static COLD void touch_fresh(unsigned node, char *start)
 {
-	if (!(map_region(start)->kind & REGION_HUGE) || !granule_was_fresh(start))
+	if (!(map_region(start)->kind & REGION_HUGE) || !granule_was_fresh(start) ||
+		!choice_learns() || pool_in_use(&nodes[node]) > TOUCH_IN_USE_MAX)
 		return;
 	uint64_t before = os_now_ns();
 	*(volatile char *)start = 0;
@@ -127,7 +134,7 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 		unsigned kind = whale_kind(node, bytes);
 		char *start = granules_claim(node, kind, granules_of(bytes), unit, zero);
 		if (start && kind & REGION_ONLY)
-			touch_fresh(start);
+			touch_fresh(node, start);
 		if (start)
 			return describe(map_region(start), start, bytes, node, OWNER_WHALE);
 	}
@@ -164,7 +171,8 @@ static void look_at(const struct page *page, size_t bytes)
 		if (!granule_was_fresh(granule))
 			continue;
 		/* Memory that was given back lazily may have been resident all the same. */
-		if (!due && (os_purged_lazily() || !promote_is_due(&promotion_now, bytes)))
+		if (!due && (os_purged_lazily() || !load_rlx(&options.x_huge) ||
+				    !promote_is_due(&promotion_now, bytes)))
 			return;
 		due = true;
 		look(granule, bytes);
