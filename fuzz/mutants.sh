@@ -142,7 +142,13 @@ mutant policy_file src/policy/file.c "a file that is nearly right is taken" \
 mutant policy_file src/policy/file.c "ratings without bounds" \
 	'return n < least || n > most ? 0 : n;' 'return n < least && n > most ? 0 : n;'
 mutant policy_file src/policy/file.c "a damaged file is written to" \
-	'writable = parse(text, &s);' 'writable = parse(text, &s) || s.weight[0];'
+	'writable = parse(text, &l);' 'writable = parse(text, &l) || l.share.weight[0];'
+mutant policy_file src/policy/file.c "a verdict that there is none" \
+	'PROMOTE_SMALL)' 'PROMOTE_SMALL + 1)'
+mutant policy_file src/policy/patience.c "what was loaded before is not forgotten" \
+	'i == number ? idle : 0' 'i == number ? idle : load_rlx(&p->x_gain[bin][i])'
+mutant policy_file src/policy/file.c "version 1 is written again" \
+	'text, print(&l, VERSION, text)' 'text, print(&l, 1, text)'
 
 echo "$found planted mistakes found, $missed missed"
 [ $missed -eq 0 ]

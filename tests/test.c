@@ -151,6 +151,26 @@ size_t space_bytes(void)
 	return total * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+bool kernel_has_huge(void)
+{
+	char text[64] = "";
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+
+	if (!file)
+		return false;
+	CHECK(fgets(text, sizeof text, file), "transparent_hugepage/enabled");
+	fclose(file);
+	return !strstr(text, "[never]");
+}
+
+uint64_t count_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)usage.ru_minflt;
+}
+
 size_t resident_bytes(void)
 {
 	unsigned long total = 0, resident = 0;

@@ -71,6 +71,11 @@ void use_block(void *(*allocate)(size_t), void (*release)(void *), size_t bytes)
 /* Resident bytes of this process, and their highest value so far. */
 size_t resident_bytes(void);
 
+/* Has the kernel huge pages for whoever asks? */
+bool kernel_has_huge(void);
+/* Page faults of this process that took no disk. */
+uint64_t count_faults(void);
+
 /* Threads of this process. */
 int count_tasks(void);
 /* Address space of the process. */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Above what a thread caches, below what a process must have in use to be given huge pages. */
@@ -21,14 +20,6 @@ enum { BLOCK = 6 << 20, BLOCKS = 4, ROUNDS = 12, PAGE = 4096 };
 enum { RESERVED = 60 };
 
 static unsigned char *blocks[BLOCKS];
-
-static uint64_t faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return (uint64_t)usage.ru_minflt;
-}
 
 /* As the kernel counts them. */
 static size_t huge_bytes(void)
@@ -44,25 +35,13 @@ static size_t huge_bytes(void)
 	return kib << 10;
 }
 
-static bool kernel_has_huge(void)
-{
-	char text[64] = "";
-	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
-
-	if (!file)
-		return false;
-	CHECK(fgets(text, sizeof text, file), "transparent_hugepage/enabled");
-	fclose(file);
-	return !strstr(text, "[never]");
-}
-
 /* Blocks that are fresh each time, of which the first of every `share` parts are written to. */
 static uint64_t rounds(unsigned share, size_t *huge, size_t *resident)
 {
 	uint64_t last = 0;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		uint64_t before = faults();
+		uint64_t before = count_faults();
 
 		for (unsigned i = 0; i < BLOCKS; i++) {
 			blocks[i] = hak_malloc(BLOCK);
@@ -70,7 +49,7 @@ static uint64_t rounds(unsigned share, size_t *huge, size_t *resident)
 			for (size_t at = 0; at < BLOCK; at += (size_t)share * PAGE)
 				blocks[i][at] = (unsigned char)(round + 1);
 		}
-		last = faults() - before;
+		last = count_faults() - before;
 		*huge = huge_bytes();
 		*resident = resident_bytes();
 		for (unsigned i = 0; i < BLOCKS; i++)

@@ -1,7 +1,8 @@
 /*
  * patience.c: blocks that come back soon or after long are given back sooner, those that come back
  * in between are kept, sizes do not mix, habits are forgotten, and without a helper, without prices,
- * or with a purge delay that is hardly longer, nothing is.
+ * or with a purge delay that is hardly longer, nothing is. What is loaded holds until something is
+ * said against it.
  */
 #include "policy/patience.h"
 
@@ -127,12 +128,57 @@ static void test_none(void **state)
 	assert_true(p.x_gain[ESTIMATE_BINS - 1][1] < 0);
 }
 
+static void load(struct patience *p, unsigned number, uint32_t delay_ms)
+{
+	uint8_t numbers[ESTIMATE_BINS] = {0};
+
+	begin(p);
+	numbers[BIN] = (uint8_t)number;
+	patience_load(p, numbers, delay_ms);
+}
+
+static void test_loaded(void **state)
+{
+	struct patience p;
+	unsigned n;
+
+	(void)state;
+	load(&p, 0, DELAY_MS);
+	assert_false(p.x_shorter);
+	for (unsigned number = 1; number < PATIENCES; number++) {
+		load(&p, number, DELAY_MS);
+		for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+			assert_int_equal(p.x_number[bin], bin == BIN ? number : 0);
+		assert_true(p.x_shorter);
+		/* Late reuses are in its favour, those before its time say nothing of it. */
+		wanted(&p, 2 * MIB, 3000);
+		assert_int_equal(p.x_number[BIN], number);
+		for (n = 0; n < 20; n++)
+			wanted(&p, 2 * MIB, (int32_t)patience_ms(number, DELAY_MS));
+		assert_int_equal(p.x_number[BIN], number);
+	}
+	/* A few that it is too short for are enough. */
+	load(&p, 1, DELAY_MS);
+	for (n = 0; p.x_number[BIN] != 0 && n < 100; n++)
+		wanted(&p, 2 * MIB, 150);
+	assert_in_range(n, 2, 8);
+	/* It was learned with another purge delay. */
+	load(&p, 1, patience_ms(1, 0) * 2 - 1);
+	assert_int_equal(p.x_number[BIN], 0);
+	assert_false(p.x_shorter);
+	/* Another file, with which nothing is left of the one before. */
+	load(&p, 1, DELAY_MS);
+	patience_load(&p, (uint8_t[ESTIMATE_BINS]){0}, DELAY_MS);
+	assert_int_equal(p.x_number[BIN], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_habits),
 		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_loaded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * promote.c: sizes that are written all over have huge pages after a few looks, others have none,
  * a change of habit is noticed, sizes do not mix but for the first look, small pages now and then
  * show whether a verdict still holds, and where there are no huge pages there is no verdict for them.
+ * Verdicts that were loaded stand at once, and as long as looks are few or bear them out.
  */
 #include "base/options.h"
 #include "policy/promote.h"
@@ -161,6 +162,52 @@ static void test_policies(void **state)
 	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_UNKNOWN);
 }
 
+static void load(enum promote_verdict verdict)
+{
+	uint8_t verdicts[ESTIMATE_BINS] = {0};
+
+	begin(POLICY_LEARN);
+	verdicts[estimate_bin(4 * MIB)] = (uint8_t)verdict;
+	promote_load(&p, verdicts);
+}
+
+static void test_loaded(void **state)
+{
+	(void)state;
+	load(PROMOTE_UNKNOWN);
+	assert_false(p.x_judged);
+	load(PROMOTE_HUGE);
+	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_HUGE);
+	assert_int_equal(promote_claimed(&p, 8 * MIB), PROMOTE_UNKNOWN);
+	assert_true(promote_is_huge(&p, 4 * MIB));
+	options.x_policy = POLICY_FROZEN;
+	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_HUGE);
+	options.x_policy = POLICY_FIXED;
+	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_UNKNOWN);
+	/* Blocks in small pages still come, and are looked at. */
+	options.x_policy = POLICY_LEARN;
+	assert_in_range(claims_in_small_pages(MANY), MANY / 64, MANY / 16);
+	assert_int_equal(frees_looked_at(MANY), MANY);
+	looks(MANY, 4 * MIB, DENSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
+	load(PROMOTE_HUGE);
+	looks(FIRST - 1, 4 * MIB, SPARSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
+	looks(1, 4 * MIB, SPARSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_SMALL);
+	/* Small ones are looked at as if nothing was known. */
+	load(PROMOTE_SMALL);
+	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_SMALL);
+	assert_true(promote_is_due(&p, 4 * MIB));
+	looks(FIRST, 4 * MIB, DENSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
+	/* It does not hold where there are none, once that is known. */
+	load(PROMOTE_HUGE);
+	w.x_huge_ns = WORLD_NO_HUGE;
+	looks(FIRST, 4 * MIB, DENSE);
+	assert_int_equal(verdict(4 * MIB), PROMOTE_UNKNOWN);
+}
+
 static void test_no_huge_pages(void **state)
 {
 	(void)state;
@@ -217,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_alternating),
 		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_loaded),
 		cmocka_unit_test(test_no_huge_pages),
 		cmocka_unit_test(test_price),
 	};

@@ -84,7 +84,8 @@ enum site_class choice_of(unsigned node, unsigned site, size_t bytes, uint32_t *
 	/* Too large for any strategy: what is not fixed is left to the site. */
 	if (bin < ELO_ARMS || load_rlx(&options.x_policy) >= POLICY_FIXED)
 		class = keeps(node, context, bin, bytes) ? SITE_HOT : SITE_COLD;
-	if (choice_learns())
+	/* Frozen, it says how long the block stays, and nobody learns from it. */
+	if (choice_learns() || load_rlx(&options.x_policy) == POLICY_FROZEN)
 		*stamp = now << STAMP_MS_SHIFT |
 			 (class == SITE_COLD ? STAMP_PURGED
 					     : patience_of(&patience_now, bin)
@@ -154,8 +155,7 @@ static void observe(uint32_t kind, size_t bytes, int32_t ms, bool huge, bool res
 	struct learner *l = tls_learner;
 	unsigned bin = (kind & STAMP_BIN_MASK) - 1, context = kind >> STAMP_CONTEXT_SHIFT & 3;
 	struct estimate_event e = {
-		.block = bin < ELO_ARMS ? estimate_thresholds[bin]
-					: 2 * estimate_thresholds[ELO_ARMS - 1],
+		.block = estimate_bin_bytes(bin),
 		.bytes = bytes,
 		.interval_ms = ms,
 		.huge = huge,

@@ -19,6 +19,12 @@ extern const uint64_t estimate_thresholds[ELO_ARMS];
 #define ESTIMATE_BINS (ELO_ARMS + 1)
 unsigned estimate_bin(uint64_t bytes);
 
+/* The largest of a bin, and a size of the last one. */
+static inline uint64_t estimate_bin_bytes(unsigned bin)
+{
+	return bin < ELO_ARMS ? estimate_thresholds[bin] : 2 * estimate_thresholds[ELO_ARMS - 1];
+}
+
 /* What the costs depend on beside the block. */
 struct estimate_world {
 	uint32_t keep_ms;     /* idle memory is given back after once to twice this; 0: never */

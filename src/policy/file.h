@@ -1,7 +1,9 @@
 /*
  * file.h: what was learned, kept in a file (HAKMEM_POLICY_FILE) from one run of a
- * program to the next. A file that is not exactly what was saved is reported,
- * ignored, and never written to by this process. Outside malloc only.
+ * program to the next: ratings and choices by class (share.h), how long blocks stay
+ * (patience.h) and which have huge pages (promote.h) by size. A file that is not
+ * exactly what was saved is reported, ignored, and never written to by this process.
+ * Outside malloc only.
  */
 #ifndef POLICY_FILE_H
 #define POLICY_FILE_H

@@ -26,6 +26,12 @@ static int64_t gain_of(const struct patience *p, const struct estimate_world *w,
 	return usual->idle - idle - (int64_t)(stays * load_rlx(&p->x_break_even_ms[e->huge]));
 }
 
+/* Hardly less than the purge delay is no gain. */
+static bool is_shorter(unsigned number, uint32_t keep_ms)
+{
+	return 2 * lengths[number] <= keep_ms;
+}
+
 static void choose(struct patience *p, unsigned bin)
 {
 	unsigned best = 0;
@@ -55,12 +61,27 @@ void patience_observe(
 	for (unsigned i = 1; i < PATIENCES; i++) {
 		int64_t gain = load_rlx(&p->x_gain[bin][i]);
 		gain -= gain / FORGET;
-		/* Hardly less than the purge delay is no gain. */
-		if (e->interval_ms > (int32_t)lengths[i] && 2 * lengths[i] <= w->keep_ms)
+		if (e->interval_ms > (int32_t)lengths[i] && is_shorter(i, w->keep_ms))
 			gain += gain_of(p, &usual, e, &kept, lengths[i]);
 		store_rlx(&p->x_gain[bin][i], gain);
 	}
 	choose(p, bin);
+}
+
+/*
+ * What is loaded has gained as much as one block that has idled for the purge delay in vain,
+ * which is less than one late reuse is worth: what says nothing against it does not undo it, a
+ * few that do are enough.
+ */
+void patience_load(struct patience *p, const uint8_t numbers[ESTIMATE_BINS], uint32_t keep_ms)
+{
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++) {
+		unsigned number = is_shorter(numbers[bin], keep_ms) ? numbers[bin] : 0;
+		int64_t idle = (int64_t)(estimate_bin_bytes(bin) * keep_ms);
+		for (unsigned i = 1; i < PATIENCES; i++)
+			store_rlx(&p->x_gain[bin][i], i == number ? idle : 0);
+		choose(p, bin);
+	}
 }
 
 void patience_prices(struct patience *p, const struct estimate_prices *prices)

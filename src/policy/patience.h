@@ -2,8 +2,8 @@
  * patience.h: how long a kept block stays: for the purge delay, or less where that
  * pays. Blocks of one size are wanted again soon, or after a long while: once the
  * soon is over, waiting on is in vain. What shorter times would have saved is added
- * up by size, for the whole process, and forgotten slowly. Every field is relaxed,
- * and right enough when an update is lost.
+ * up by size, for the whole process, and forgotten slowly; which is the best is kept
+ * in the policy file. Every field is relaxed, and right enough when an update is lost.
  */
 #ifndef POLICY_PATIENCE_H
 #define POLICY_PATIENCE_H
@@ -39,6 +39,9 @@ static inline unsigned patience_of(const struct patience *p, unsigned bin)
 /* A freed block was wanted again. */
 void patience_observe(
 	struct patience *p, const struct estimate_world *w, const struct estimate_event *e);
+
+/* At start-up: the numbers of an earlier run, of which this purge delay may allow fewer. */
+void patience_load(struct patience *p, const uint8_t numbers[ESTIMATE_BINS], uint32_t keep_ms);
 
 /* What things cost from now on. */
 void patience_prices(struct patience *p, const struct estimate_prices *prices);

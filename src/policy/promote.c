@@ -82,6 +82,15 @@ static void judge(struct promotion *p, struct world *w, unsigned bin)
 	store_rlx(&p->x_judged, true);
 }
 
+void promote_load(struct promotion *p, const uint8_t verdicts[ESTIMATE_BINS])
+{
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++) {
+		store_rlx(&p->x_verdict[bin], verdicts[bin]);
+		if (verdicts[bin] != PROMOTE_UNKNOWN)
+			store_rlx(&p->x_judged, true);
+	}
+}
+
 void promote_observe(struct promotion *p, struct world *w, uint64_t bytes, uint32_t touched)
 {
 	unsigned bin = estimate_bin(bytes);

@@ -4,8 +4,9 @@
  * that are written to all over, and for others it is what they blow up by. So it is
  * looked at: of a block that had nothing resident when it was claimed, and lay in
  * small pages, how many of these are resident when it is freed. While nothing is
- * known of a size, thp.h decides. Every field is relaxed, and right enough when an
- * update is lost.
+ * known of a size, thp.h decides. Verdicts are kept in the policy file; one that was
+ * loaded stands until its size was looked at as often as for the first. Every field
+ * is relaxed, and right enough when an update is lost.
  */
 #ifndef POLICY_PROMOTE_H
 #define POLICY_PROMOTE_H
@@ -26,6 +27,9 @@ struct promotion {
 	_Atomic(uint32_t) x_claims, x_frees;        /* any: relaxed; whose turn it is */
 };
 extern struct promotion promotion_now;
+
+/* At start-up: the verdicts of an earlier run. */
+void promote_load(struct promotion *p, const uint8_t verdicts[ESTIMATE_BINS]);
 
 /* For a block that is claimed: now and then small pages, to see whether a verdict still holds. */
 enum promote_verdict promote_claimed(struct promotion *p, uint64_t bytes);

@@ -96,13 +96,25 @@ static bool may_be_huge(size_t bytes)
 	return granules_of(bytes) * GRANULE_BYTES - bytes <= bytes / HUGE_WASTE_SHARE;
 }
 
+/*
+ * A verdict that was loaded may be another machine's: whether it holds on this one is found
+ * out with the first block it is of.
+ */
+static bool may_promote(void)
+{
+	int saved = errno;
+	bool yes = thp_possible(GRANULE_BYTES) && world_has_huge(&world_now);
+	errno = saved;
+	return yes;
+}
+
 static unsigned whale_kind(unsigned node, size_t bytes)
 {
 	enum promote_verdict verdict =
 		may_be_huge(bytes) ? promote_claimed(&promotion_now, bytes) : PROMOTE_SMALL;
-	if (verdict == PROMOTE_HUGE && thp_possible(GRANULE_BYTES))
+	if (verdict == PROMOTE_HUGE && may_promote())
 		return REGION_WHALES | REGION_HUGE | REGION_ONLY;
-	bool huge = verdict == PROMOTE_UNKNOWN &&
+	bool huge = verdict != PROMOTE_SMALL &&
 		    thp_wanted(pool_in_use(&nodes[node]) + bytes, GRANULE_BYTES);
 	return REGION_WHALES | (huge ? REGION_HUGE : 0);
 }
@@ -179,13 +191,16 @@ static void look_at(const struct page *page, size_t bytes)
 	}
 }
 
-/* The last granule counts when at least half of it was used. */
+/*
+ * The last granule counts when at least half of it was used; where nothing is learned it has a
+ * stamp in any case, because nobody took the one away that it had before.
+ */
 static void whale_retire(char *start, size_t bytes, enum site_class class, uint32_t stamp)
 {
 	size_t room = granules_of(bytes) * GRANULE_BYTES;
+	size_t stamped = choice_learns() ? bytes + GRANULE_BYTES / 2 : room;
 	if (stamp)
-		granules_stamp(
-			start, max_size((bytes + GRANULE_BYTES / 2) >> GRANULE_SHIFT, 1), stamp);
+		granules_stamp(start, max_size(stamped >> GRANULE_SHIFT, 1), stamp);
 	bool dirty = !secure_wipe_big(start, bytes, room);
 	granules_free(start, granules_of(bytes), dirty, class);
 }
@@ -202,8 +217,7 @@ void whale_free(struct page *page)
 		if (choice_learns())
 			look_at(page, bytes);
 		/* The next of that size will not have this memory. */
-		if (promote_is_huge(&promotion_now, bytes) && may_be_huge(bytes) &&
-			thp_possible(GRANULE_BYTES)) {
+		if (promote_is_huge(&promotion_now, bytes) && may_be_huge(bytes) && may_promote()) {
 			class = SITE_COLD;
 			stamp = 0;
 		}
