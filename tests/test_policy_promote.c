@@ -93,12 +93,12 @@ static unsigned claims_in_small_pages(unsigned n)
 	return small;
 }
 
-static unsigned frees_looked_at(unsigned n)
+static unsigned frees_looked_at(unsigned n, bool canary)
 {
 	unsigned looked = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		looked += promote_is_due(&p, 4 * MIB);
+		looked += promote_is_due(&p, 4 * MIB, canary);
 	return looked;
 }
 
@@ -106,14 +106,15 @@ static void test_turns(void **state)
 {
 	(void)state;
 	begin(POLICY_LEARN);
-	assert_int_equal(frees_looked_at(MANY), MANY);
+	assert_int_equal(frees_looked_at(MANY, false), MANY);
 	looks(FIRST, 4 * MIB, DENSE);
 	assert_in_range(claims_in_small_pages(MANY), MANY / 64, MANY / 16);
-	/* What lies in small pages although it should not is there to be looked at. */
-	assert_int_equal(frees_looked_at(MANY), MANY);
+	/* What lies in small pages although it need not is there to be looked at. */
+	assert_int_equal(frees_looked_at(MANY, true), MANY);
+	assert_in_range(frees_looked_at(MANY, false), MANY / 32, MANY / 8);
 	looks(FIRST, 4 * MIB, SPARSE);
 	assert_int_equal(claims_in_small_pages(MANY), MANY);
-	assert_in_range(frees_looked_at(MANY), MANY / 32, MANY / 8);
+	assert_in_range(frees_looked_at(MANY, true), MANY / 32, MANY / 8);
 }
 
 /* Of a program that takes one block of a size and then some of another, again and again. */
@@ -136,8 +137,8 @@ static void test_alternating(void **state)
 		looks(FIRST, 8 * MIB, SPARSE);
 		for (unsigned i = 0; i < MANY; i++) {
 			for (unsigned other = 0; other < others; other++)
-				promote_is_due(&p, 8 * MIB);
-			looked += promote_is_due(&p, 4 * MIB);
+				promote_is_due(&p, 8 * MIB, true);
+			looked += promote_is_due(&p, 4 * MIB, true);
 		}
 		assert_in_range(looked, MANY / 32, MANY / 8);
 	}
@@ -151,11 +152,11 @@ static void test_policies(void **state)
 	options.x_policy = POLICY_FROZEN;
 	assert_int_equal(claims_in_small_pages(MANY), 0);
 	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_HUGE);
-	assert_int_equal(frees_looked_at(MANY), 0);
+	assert_int_equal(frees_looked_at(MANY, true), 0);
 	for (size_t policy = POLICY_FIXED; policy < POLICY_FIXED + POLICY_ARMS; policy++) {
 		options.x_policy = policy;
 		assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_UNKNOWN);
-		assert_int_equal(frees_looked_at(MANY), 0);
+		assert_int_equal(frees_looked_at(MANY, true), 0);
 		assert_false(promote_is_huge(&p, 4 * MIB));
 	}
 	options.x_policy = POLICY_OFF;
@@ -249,7 +250,12 @@ static void test_price(void **state)
 	assert_in_range(w.x_huge_late_ns, 1490, 1510);
 	assert_in_range(prices.huge_ns, 800, 1100);
 	assert_true(e.huge_late > 0);
+	w.x_huge_ns = 1200;
+	assert_true(world_huge_is_cheap(&w));
+	w.x_huge_ns = 1201;
+	assert_false(world_huge_is_cheap(&w));
 	w.x_huge_ns = WORLD_NO_HUGE;
+	assert_false(world_huge_is_cheap(&w));
 	world_touched(&w, 2 * MIB, 1, -1);
 	assert_false(world_has_huge(&w));
 	world_fill(&w, &e, &prices);

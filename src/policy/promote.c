@@ -47,12 +47,12 @@ enum promote_verdict promote_claimed(struct promotion *p, uint64_t bytes)
 				      : PROMOTE_UNKNOWN;
 }
 
-bool promote_is_due(struct promotion *p, uint64_t bytes)
+bool promote_is_due(struct promotion *p, uint64_t bytes, bool canary)
 {
 	if (load_rlx(&options.x_policy) != POLICY_LEARN)
 		return false;
 	return load_rlx(&p->x_looks[estimate_bin(bytes)]) < LOOKS_FIRST ||
-	       load_rlx(&p->x_verdict[estimate_bin(bytes)]) == PROMOTE_HUGE ||
+	       (canary && load_rlx(&p->x_verdict[estimate_bin(bytes)]) == PROMOTE_HUGE) ||
 	       turn(&p->x_frees) % LOOK_EVERY == 0;
 }
 

@@ -41,8 +41,8 @@ static inline bool promote_is_huge(const struct promotion *p, uint64_t bytes)
 	       load_rlx(&p->x_verdict[estimate_bin(bytes)]) == PROMOTE_HUGE;
 }
 
-/* Is one that is freed to be looked at? */
-bool promote_is_due(struct promotion *p, uint64_t bytes);
+/* Is one that is freed to be looked at? `canary`: it could have huge pages if its size has. */
+bool promote_is_due(struct promotion *p, uint64_t bytes, bool canary);
 
 /* So much of it was resident, of PROMOTE_ALL. What page faults cost decides with it. */
 void promote_observe(struct promotion *p, struct world *w, uint64_t bytes, uint32_t touched);

@@ -97,6 +97,11 @@ void world_measure(struct world *w)
 	store_rlx(&w->x_fault_ns, ns ? ns : ESTIMATE_FAULT_NS);
 }
 
+bool world_huge_is_cheap(const struct world *w)
+{
+	return load_rlx(&w->x_huge_ns) <= load_rlx(&w->x_fault_ns) / HUGE_CHEAPER;
+}
+
 bool world_has_huge(struct world *w)
 {
 	uint32_t known = load_rlx(&w->x_huge_ns);

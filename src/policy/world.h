@@ -40,6 +40,9 @@ void world_measure(struct world *w);
 /* Finds out, once, whether the kernel gives huge pages, and their first touch is much cheaper. */
 bool world_has_huge(struct world *w);
 
+/* Are those that the program touches still that cheap? */
+bool world_huge_is_cheap(const struct world *w);
+
 /* That of a huge page took so many ns, which was given back away_ms before; -1: not known. */
 void world_touched(struct world *w, uint64_t huge_bytes, uint64_t ns, int32_t away_ms);
 

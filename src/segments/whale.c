@@ -113,7 +113,8 @@ static unsigned whale_kind(unsigned node, size_t bytes)
 	enum promote_verdict verdict =
 		may_be_huge(bytes) ? promote_claimed(&promotion_now, bytes) : PROMOTE_SMALL;
 	if (verdict == PROMOTE_HUGE && may_promote())
-		return REGION_WHALES | REGION_HUGE | REGION_ONLY;
+		return REGION_WHALES | REGION_HUGE |
+		       (world_huge_is_cheap(&world_now) ? REGION_ONLY : 0);
 	bool huge = verdict != PROMOTE_SMALL &&
 		    thp_wanted(pool_in_use(&nodes[node]) + bytes, GRANULE_BYTES);
 	return REGION_WHALES | (huge ? REGION_HUGE : 0);
@@ -123,10 +124,11 @@ static unsigned whale_kind(unsigned node, size_t bytes)
  * The program is going to touch it all: what that costs is measured with its first page. But
  * a block that it reserves for later is resident in part then: so only while few are in use.
  */
-static COLD void touch_fresh(unsigned node, char *start)
+static COLD void touch_fresh(unsigned node, char *start, size_t bytes)
 {
 	if (!(map_region(start)->kind & REGION_HUGE) || !granule_was_fresh(start) ||
-		!choice_learns() || pool_in_use(&nodes[node]) > TOUCH_IN_USE_MAX)
+		!promote_is_huge(&promotion_now, bytes) ||
+		pool_in_use(&nodes[node]) > TOUCH_IN_USE_MAX)
 		return;
 	uint64_t before = os_now_ns();
 	*(volatile char *)start = 0;
@@ -145,8 +147,8 @@ struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
 		size_t unit = align > GRANULE_BYTES ? align >> GRANULE_SHIFT : 1;
 		unsigned kind = whale_kind(node, bytes);
 		char *start = granules_claim(node, kind, granules_of(bytes), unit, zero);
-		if (start && kind & REGION_ONLY)
-			touch_fresh(node, start);
+		if (start && kind & REGION_HUGE)
+			touch_fresh(node, start, bytes);
 		if (start)
 			return describe(map_region(start), start, bytes, node, OWNER_WHALE);
 	}
@@ -184,7 +186,7 @@ static void look_at(const struct page *page, size_t bytes)
 			continue;
 		/* Memory that was given back lazily may have been resident all the same. */
 		if (!due && (os_purged_lazily() || !load_rlx(&options.x_huge) ||
-				    !promote_is_due(&promotion_now, bytes)))
+				    !promote_is_due(&promotion_now, bytes, may_be_huge(bytes))))
 			return;
 		due = true;
 		look(granule, bytes);
@@ -216,8 +218,9 @@ void whale_free(struct page *page)
 	if (!mapped && !(page_region(page)->kind & REGION_HUGE)) {
 		if (choice_learns())
 			look_at(page, bytes);
-		/* The next of that size will not have this memory. */
-		if (promote_is_huge(&promotion_now, bytes) && may_be_huge(bytes) && may_promote()) {
+		/* The next of that size will not have this memory (whale_kind). */
+		if (promote_is_huge(&promotion_now, bytes) && may_be_huge(bytes) && may_promote() &&
+			world_huge_is_cheap(&world_now)) {
 			class = SITE_COLD;
 			stamp = 0;
 		}
