@@ -188,7 +188,7 @@ static void test_loaded(void **state)
 	/* Blocks in small pages still come, and are looked at. */
 	options.x_policy = POLICY_LEARN;
 	assert_in_range(claims_in_small_pages(MANY), MANY / 64, MANY / 16);
-	assert_int_equal(frees_looked_at(MANY), MANY);
+	assert_int_equal(frees_looked_at(MANY, true), MANY);
 	looks(MANY, 4 * MIB, DENSE);
 	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
 	load(PROMOTE_HUGE);
@@ -199,7 +199,7 @@ static void test_loaded(void **state)
 	/* Small ones are looked at as if nothing was known. */
 	load(PROMOTE_SMALL);
 	assert_int_equal(promote_claimed(&p, 4 * MIB), PROMOTE_SMALL);
-	assert_true(promote_is_due(&p, 4 * MIB));
+	assert_true(promote_is_due(&p, 4 * MIB, true));
 	looks(FIRST, 4 * MIB, DENSE);
 	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
 	/* It does not hold where there are none, once that is known. */
