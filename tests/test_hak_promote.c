@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Above what a thread caches, below what a process must have in use to be given huge pages. */
@@ -66,6 +67,33 @@ static void check_small(const char *what)
 
 	CHECK(huge == 0 && last >= BLOCKS * BLOCK / PAGE, "%s: %zu MiB in huge pages, %llu faults",
 		what, huge / MIB, (unsigned long long)last);
+}
+
+static volatile unsigned char seen;
+
+/* Blocks that are read all over, and hardly written to: what is read of them is no memory. */
+static void check_only_read(void)
+{
+	size_t huge = 0, before = resident_bytes(), resident = 0;
+
+	if (syscall(SYS_move_pages, 0, 0, NULL, NULL, NULL, 0) != 0)
+		return;
+	for (unsigned round = 0; round < 4 * ROUNDS; round++) {
+		for (unsigned i = 0; i < BLOCKS; i++) {
+			CHECK((blocks[i] = hak_calloc(1, BLOCK)), "hak_calloc");
+			for (size_t at = 0; at < BLOCK; at += PAGE)
+				seen = blocks[i][at];
+			blocks[i][BLOCK / 2] = 1;
+		}
+		huge = huge_bytes();
+		resident = resident_bytes();
+		for (unsigned i = 0; i < BLOCKS; i++)
+			hak_free(blocks[i]);
+		hak_purge();
+	}
+	CHECK(huge == 0 && resident <= before + 4 * MIB,
+		"only read: %zu MiB in huge pages, %zu MiB resident", huge / MIB,
+		(resident - before) / MIB);
 }
 
 /* Of a size that is promoted, and of which nothing is touched. */
@@ -126,5 +154,6 @@ int main(void)
 	CHECK(huge == 0 && resident - before <= BLOCKS * BLOCK / 8 + 16 * MIB,
 		"sparse: %zu MiB in huge pages, %zu MiB resident", huge / MIB,
 		(resident - before) / MIB);
+	check_only_read();
 	return 0;
 }

@@ -92,7 +92,10 @@ bool os_replace_file(const char *path, const char *temporary, const char *text, 
 /* Is there memory of any kind at the system page of an address? errno is preserved. */
 bool os_is_mapped(const void *p);
 
-/* Pages that are resident, of at most OS_PAGES_LOOKED from `start` on. Preserves errno. */
+/*
+ * Pages that are resident, of at most OS_PAGES_LOOKED from `start` on, without those that were
+ * only read, by a sample. Preserves errno.
+ */
 #define OS_PAGES_LOOKED 512
 size_t os_resident_pages(void *start, size_t bytes);
 
