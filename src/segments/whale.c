@@ -108,13 +108,22 @@ static bool may_promote(void)
 	return yes;
 }
 
+/*
+ * Blocks of such sizes leave memory in small pages, too, that is resident: while it is cheap,
+ * and the process so small that others are not likely to need it.
+ */
+static bool may_move(unsigned node)
+{
+	return world_huge_is_cheap(&world_now) &&
+	       pool_in_use(&nodes[node]) < load_rlx(&options.x_huge_from);
+}
+
 static unsigned whale_kind(unsigned node, size_t bytes)
 {
 	enum promote_verdict verdict =
 		may_be_huge(bytes) ? promote_claimed(&promotion_now, bytes) : PROMOTE_SMALL;
 	if (verdict == PROMOTE_HUGE && may_promote())
-		return REGION_WHALES | REGION_HUGE |
-		       (world_huge_is_cheap(&world_now) ? REGION_ONLY : 0);
+		return REGION_WHALES | REGION_HUGE | (may_move(node) ? REGION_ONLY : 0);
 	bool huge = verdict != PROMOTE_SMALL &&
 		    thp_wanted(pool_in_use(&nodes[node]) + bytes, GRANULE_BYTES);
 	return REGION_WHALES | (huge ? REGION_HUGE : 0);
@@ -220,7 +229,7 @@ void whale_free(struct page *page)
 			look_at(page, bytes);
 		/* The next of that size will not have this memory (whale_kind). */
 		if (promote_is_huge(&promotion_now, bytes) && may_be_huge(bytes) && may_promote() &&
-			world_huge_is_cheap(&world_now)) {
+			may_move(page->node)) {
 			class = SITE_COLD;
 			stamp = 0;
 		}
