@@ -49,10 +49,10 @@ static void test_habits(void **state)
 	looks(1, 4 * MIB, DENSE);
 	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
 	assert_true(promote_is_huge(&p, 4 * MIB));
-	/* One sixteenth that is never touched is no reason to change, a quarter is. */
+	/* One sixteenth that is never touched is no reason to change, a seventh is. */
 	looks(MANY, 4 * MIB, DENSE - PROMOTE_ALL / 16);
 	assert_int_equal(verdict(4 * MIB), PROMOTE_HUGE);
-	looks(MANY, 4 * MIB, DENSE - PROMOTE_ALL / 4);
+	looks(MANY, 4 * MIB, DENSE - PROMOTE_ALL / 7);
 	assert_int_equal(verdict(4 * MIB), PROMOTE_SMALL);
 	looks(MANY, 4 * MIB, DENSE - PROMOTE_ALL / 10);
 	assert_int_equal(verdict(4 * MIB), PROMOTE_SMALL);

@@ -194,7 +194,7 @@ static void look_at(const struct page *page, size_t bytes)
 		if (!granule_was_fresh(granule))
 			continue;
 		/* Memory that was given back lazily may have been resident all the same. */
-		if (!due && (os_purged_lazily() || !load_rlx(&options.x_huge) ||
+		if (!due && (os_purged_lazily() || !thp_possible(GRANULE_BYTES) ||
 				    !promote_is_due(&promotion_now, bytes, may_be_huge(bytes))))
 			return;
 		due = true;
