@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -151,16 +152,41 @@ size_t space_bytes(void)
 	return total * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+/* The quickest of some first touches of a huge page's memory, in ns; 0: it did not get one. */
+static uint64_t touch_ns(char *page, int advice, size_t step)
+{
+	uint64_t best = UINT64_MAX;
+	unsigned char last = 0;
+
+	for (unsigned try = 0; try < 4; try++) {
+		struct timespec begin, end;
+
+		madvise(page, 2 * MIB, MADV_DONTNEED);
+		madvise(page, 2 * MIB, advice);
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+		for (size_t at = 0; at < 2 * MIB; at += step)
+			((volatile char *)page)[at] = 1;
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+		if (mincore(page + 2 * MIB - 4096, 4096, &last) != 0 || !(last & 1))
+			return 0;
+		uint64_t ns = (uint64_t)(end.tv_sec - begin.tv_sec) * 1000000000 +
+			      (uint64_t)end.tv_nsec - (uint64_t)begin.tv_nsec;
+		best = ns < best ? ns : best;
+	}
+	return best;
+}
+
 bool kernel_has_huge(void)
 {
-	char text[64] = "";
-	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+	char *memory =
+		mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (!file)
-		return false;
-	CHECK(fgets(text, sizeof text, file), "transparent_hugepage/enabled");
-	fclose(file);
-	return !strstr(text, "[never]");
+	CHECK(memory != MAP_FAILED, "mmap");
+	char *page = (char *)(((uintptr_t)memory + 2 * MIB - 1) & ~(uintptr_t)(2 * MIB - 1));
+	uint64_t huge = touch_ns(page, MADV_HUGEPAGE, 2 * MIB);
+	uint64_t small = touch_ns(page, MADV_NOHUGEPAGE, 4096);
+	munmap(memory, 4 * MIB);
+	return huge && 3 * huge < small;
 }
 
 uint64_t count_faults(void)

@@ -133,7 +133,7 @@ int main(void)
 	if (TEST_SANITIZED)
 		test_skip("the sanitizers have memory of their own beside it, which faults too");
 	if (!kernel_has_huge())
-		test_skip("the kernel has no huge pages");
+		test_skip("huge pages do not pay here, or there are none");
 	CHECK(hak_option_set("policy", "fixed:32M") == 0, "fixed");
 	check_small("fixed");
 	CHECK(hak_option_set("policy", "learn") == 0, "learn");

@@ -236,6 +236,10 @@ static void test_price(void **state)
 	world_touched(&w, 2 * MIB, (uint64_t)512 * 1000000, -1);
 	world_fill(&w, &e, &prices);
 	assert_in_range(prices.huge_ns, 1000, 1500);
+	/* A kernel that has none left gives small ones. */
+	for (unsigned i = 0; i < MANY; i++)
+		world_touched(&w, 2 * MIB, 2400, -1);
+	assert_in_range(w.x_huge_ns, 2300, 2400);
 	/* Those that the kernel has had for long are counted apart. */
 	assert_int_equal(e.huge_late, 0);
 	for (unsigned i = 0; i < MANY; i++) {

@@ -90,6 +90,39 @@ void policy_json(char *text, size_t bytes, size_t *used, unsigned slot)
 		json_context(text, bytes, used, &sum, i);
 }
 
+static unsigned stays_ms(unsigned bin)
+{
+	struct estimate_world w;
+	struct estimate_prices p;
+	world_fill(&world_now, &w, &p);
+	return patience_ms(patience_of(&patience_now, bin), w.keep_ms);
+}
+
+static unsigned touched(unsigned bin)
+{
+	return load_rlx(&promotion_now.x_touched[bin]);
+}
+
+static unsigned looks(unsigned bin)
+{
+	return load_rlx(&promotion_now.x_looks[bin]);
+}
+
+static unsigned promoted(unsigned bin)
+{
+	return load_rlx(&promotion_now.x_verdict[bin]) == PROMOTE_HUGE;
+}
+
+/* A number for each size. */
+static void json_list(
+	char *text, size_t bytes, size_t *used, const char *name, unsigned (*value)(unsigned bin))
+{
+	text_append(text, bytes, used, ", \"%s\": [", name);
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+		text_append(text, bytes, used, "%s%u", bin ? ", " : "", value(bin));
+	text_append(text, bytes, used, "]");
+}
+
 void policy_world_json(char *text, size_t bytes, size_t *used)
 {
 	struct estimate_world w;
@@ -101,21 +134,8 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 		"\"huge_soon_ns_per_page\": %u, \"huge_late_ns_per_page\": %u",
 		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns, p.huge_ns,
 		load_rlx(&world_now.x_huge_soon_ns), load_rlx(&world_now.x_huge_late_ns));
-	text_append(text, bytes, used, ", \"stays_ms\": [");
-	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
-		text_append(text, bytes, used, "%s%u", bin ? ", " : "",
-			patience_ms(patience_of(&patience_now, bin), w.keep_ms));
-	text_append(text, bytes, used, "], \"touched\": [");
-	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
-		text_append(text, bytes, used, "%s%u", bin ? ", " : "",
-			load_rlx(&promotion_now.x_touched[bin]));
-	text_append(text, bytes, used, "], \"looks\": [");
-	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
-		text_append(text, bytes, used, "%s%u", bin ? ", " : "",
-			load_rlx(&promotion_now.x_looks[bin]));
-	text_append(text, bytes, used, "], \"promoted\": [");
-	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
-		text_append(text, bytes, used, "%s%s", bin ? ", " : "",
-			load_rlx(&promotion_now.x_verdict[bin]) == PROMOTE_HUGE ? "true" : "false");
-	text_append(text, bytes, used, "]");
+	json_list(text, bytes, used, "stays_ms", stays_ms);
+	json_list(text, bytes, used, "touched", touched);
+	json_list(text, bytes, used, "looks", looks);
+	json_list(text, bytes, used, "promoted", promoted);
 }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/checkers.h"
 #include "base/options.h"
+#include "base/os_numa.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -297,8 +298,7 @@ uint64_t os_thread_faults(void)
 	return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_minflt : 0;
 }
 
-/* What this thread has worked: others that run meanwhile do not count. */
-static uint64_t thread_ns(void)
+uint64_t os_thread_ns(void)
 {
 	struct timespec t = {0};
 	/* A system call, which a filter may refuse. */
@@ -316,10 +316,10 @@ uint32_t os_fault_ns(void)
 	if (!memory)
 		return 0;
 	for (unsigned try = 0; try < TRIES; try++) {
-		uint64_t before = thread_ns();
+		uint64_t before = os_thread_ns();
 		for (unsigned i = 0; i < PAGES; i++, at += page)
 			*at = 1;
-		best = min_size(best, thread_ns() - before);
+		best = min_size(best, os_thread_ns() - before);
 	}
 	os_unmap((char *)memory, bytes);
 	return (uint32_t)(best / PAGES);
@@ -336,11 +336,11 @@ uint32_t os_fault_huge_ns(size_t huge_bytes)
 		return 0;
 	os_huge(memory, huge_bytes);
 	for (unsigned try = 0; try < TRIES; try++) {
-		uint64_t before = thread_ns();
+		uint64_t before = os_thread_ns();
 		*(volatile char *)memory = 1;
-		best = min_size(best, (thread_ns() - before) / pages + 1);
+		best = min_size(best, (os_thread_ns() - before) / pages + 1);
 		huge = huge && os_resident_pages(memory, huge_bytes) == pages;
-		madvise(memory, huge_bytes, MADV_DONTNEED);
+		huge = madvise(memory, huge_bytes, MADV_DONTNEED) == 0 && huge;
 	}
 	os_unmap(memory, huge_bytes);
 	return huge ? (uint32_t)best : 0;
@@ -444,7 +444,7 @@ static size_t without_zeroes(char *start, const unsigned char *resident, size_t 
 	for (size_t i = 0; i < pages; i += EVERY)
 		if (resident[i] & 1)
 			asked[count++] = start + i * os_page_bytes();
-	if (!count || syscall(SYS_move_pages, 0, count, asked, NULL, where, 0) != 0)
+	if (!count || !os_pages_nodes(asked, where, count))
 		return found;
 	for (size_t i = 0; i < count; i++)
 		zeroes += where[i] == -EFAULT;

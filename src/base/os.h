@@ -123,6 +123,9 @@ uint32_t os_fault_ns(void);
  */
 uint32_t os_fault_huge_ns(size_t huge_bytes);
 
+/* What this thread has worked, in ns: others that run meanwhile do not count. A system call. */
+uint64_t os_thread_ns(void);
+
 /* Nanoseconds of a clock that only goes forward. */
 uint64_t os_now_ns(void);
 

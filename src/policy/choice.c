@@ -33,8 +33,8 @@ static _Thread_local struct {
 	bool purged;
 } last;
 
-static _Thread_local int32_t away_ms =
-	-1; /* own: what was claimed last had been given back so long */
+/* own: what was claimed last had been given back for so long; -1: not known */
+static _Thread_local int32_t away_ms = -1;
 
 /* Both are 23 bits wide, and so is what lies between them, with its sign. */
 static int32_t since(uint32_t now_ms, uint32_t stamp)
@@ -202,10 +202,14 @@ static int32_t away(uint32_t stamp, int32_t ms)
 	return ms - (int32_t)patience_ms(stamp_patience(stamp), keep + keep / 2);
 }
 
+void choice_claims(void)
+{
+	away_ms = -1;
+}
+
 void choice_touched(size_t huge_bytes, uint64_t ns)
 {
 	world_touched(&world_now, huge_bytes, ns, away_ms);
-	away_ms = -1;
 }
 
 void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident)
@@ -214,7 +218,7 @@ void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool 
 		return;
 	uint32_t now = os_now_ms(), kind = stamp & KIND_MASK;
 	int32_t ms = interval(now, stamp);
-	if (unlikely(huge && !resident))
+	if (unlikely(huge && !resident && away_ms < 0))
 		away_ms = away(kind, ms);
 	if (ms)
 		observe(kind, bytes, ms, huge, resident, now);

@@ -41,6 +41,9 @@ bool choice_is_over(uint32_t stamp, uint32_t now_ms);
 /* So many bytes of the node with that stamp have been claimed. */
 void choice_reused(unsigned node, uint32_t stamp, size_t bytes, bool huge, bool resident);
 
+/* Memory is claimed: choice_reused is called for each of the stamps there, from the first on. */
+void choice_claims(void);
+
 /* The first touch of what was claimed last, in huge pages, took so long. */
 void choice_touched(size_t huge_bytes, uint64_t ns);
 

@@ -72,6 +72,7 @@ struct estimate_prices {
 #define ESTIMATE_TOUCHED 1024
 #define ESTIMATE_PURGE_NS 90
 #define ESTIMATE_FAULT_NS 1000
+/* Measured on a virtual machine, Linux 6.18, with 2 to 24 MiB, after sleeps of 20 ms. */
 #define ESTIMATE_FAULT_HUGE_NS 600
 #define ESTIMATE_PURGE_HUGE_NS 20 /* of 4 KiB */
 

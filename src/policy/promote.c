@@ -6,14 +6,14 @@
 #include "base/options.h"
 
 /*
- * Looks at blocks of a size before anything is said of it; but one is enough where there
- * were so many at other sizes, and all sizes are alike. Later, one block of many is looked at:
- * a prime number, so that the turn of each comes in programs that take their sizes by turns.
+ * Looks at places in blocks of a size before anything is said of it; but one is enough where
+ * there were so many at other sizes, and all sizes are alike. Later, one block of many is looked
+ * at: a prime number, so that the turn of each comes where sizes are taken by turns.
  */
 #define LOOKS_FIRST 4
 #define LOOK_EVERY 17
 
-/* One block of so many, prime too, is claimed in small pages although it should have huge ones. */
+/* One fresh block of so many, prime too, has small pages although it should have huge ones. */
 #define CANARY_EVERY 31
 
 /* A new look counts one part in so many. */

@@ -1,6 +1,6 @@
 /*
  * promote.h: big blocks in huge pages, by size. A huge page costs one fault rather
- * than 512, and a fifth of the time, but is resident as a whole: it pays for blocks
+ * than 512, and a fifth to half of the time, but is resident as a whole: it pays for blocks
  * that are written to all over, and for others it is what they blow up by. So it is
  * looked at: of a block that had nothing resident when it was claimed, and lay in
  * small pages, how many of these are resident when it is freed. While nothing is
@@ -31,7 +31,7 @@ extern struct promotion promotion_now;
 /* At start-up: the verdicts of an earlier run. */
 void promote_load(struct promotion *p, const uint8_t verdicts[ESTIMATE_BINS]);
 
-/* For a block that is claimed: now and then small pages, to see whether a verdict still holds. */
+/* For a block that is claimed: now and then small ones if it is fresh, to see what still holds. */
 enum promote_verdict promote_claimed(struct promotion *p, uint64_t bytes);
 
 /* Do blocks of that size have huge pages? */

@@ -1,7 +1,7 @@
 /*
- * thp.h: whether a large process should take memory in huge pages. What the
- * system says (its mode, the size of a huge page, a prctl of the program's) is
- * read once, when the process has become large for the first time.
+ * thp.h: whether a process can take memory in huge pages, and a large one should
+ * (promote.h: a small one). What the system says (its mode, the size of a huge page,
+ * a prctl of the program's) is read once, when that is asked for the first time.
  */
 #ifndef POLICY_THP_H
 #define POLICY_THP_H

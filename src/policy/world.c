@@ -25,6 +25,7 @@
 /* Until what the program does shows more: a huge page that is tried out lies in the caches. */
 #define HUGE_BYTES (2 * MIB)
 #define HUGE_SHARE 4
+#define REFUSED_TIMES 8
 
 /* Given back just before, and long before: ESTIMATE_LATE_MS lie between the two, about. */
 #define SOON_MS 300
@@ -81,6 +82,10 @@ void world_touched(struct world *w, uint64_t huge_bytes, uint64_t ns, int32_t aw
 	uint32_t before = load_rlx(&w->x_huge_ns);
 	if (!before || before == WORLD_NO_HUGE)
 		return;
+	/* So quick is a single small page: the kernel had no huge one. */
+	uint64_t small = load_rlx(&w->x_fault_ns);
+	if (ns < REFUSED_TIMES * small)
+		ns = small * (huge_bytes / 4096);
 	store_rlx(&w->x_huge_ns, average(before, huge_bytes, ns));
 	if (away_ms < 0 || (away_ms > SOON_MS && away_ms < LATE_MS))
 		return;
@@ -110,7 +115,7 @@ bool world_has_huge(struct world *w)
 	world_measure(w);
 	uint32_t small = load_rlx(&w->x_fault_ns), ns = os_fault_huge_ns(HUGE_BYTES);
 	bool cheaper = ns && ns <= small / HUGE_CHEAPER;
-	ns = (uint32_t)max_size(ns, small / HUGE_SHARE) + 1;
+	ns = (uint32_t)max_size(ns, small / HUGE_SHARE);
 	if (cheaper)
 		store_rlx(&w->x_huge_soon_ns, ns);
 	store_rlx(&w->x_huge_ns, cheaper ? ns : WORLD_NO_HUGE);
@@ -132,6 +137,7 @@ void world_fill(const struct world *w, struct estimate_world *e, struct estimate
 	uint32_t huge = load_rlx(&w->x_huge_ns);
 	p->huge_ns = huge && huge != WORLD_NO_HUGE ? huge : ESTIMATE_FAULT_HUGE_NS;
 	p->purge_ns = ns ? ns : ESTIMATE_PURGE_NS;
+	p->touched = ESTIMATE_TOUCHED;
 	/* 2^20 * rate / peak: both are shortened, so that nothing overflows. */
 	p->turnover = min_size(rate, (uint64_t)1 << 40) * 1024 / max_size(peak >> 10, 1);
 	uint32_t soon = load_rlx(&w->x_huge_soon_ns), late = load_rlx(&w->x_huge_late_ns);

@@ -172,6 +172,7 @@ static bool claim_run(struct region *r, size_t from, size_t count, bool *zero)
 	pool_claimed(r->node, bytes, count * GRANULE_BYTES - bytes);
 	*zero = bytes == 0 && !os_purged_lazily();
 	if (choice_learns()) {
+		choice_claims();
 		show_stamps(r, from, count, dirty);
 		size_t clean = count * GRANULE_BYTES - bytes;
 		if (choice_claimed(r->node, count * GRANULE_BYTES, clean, r->kind & REGION_HUGE,

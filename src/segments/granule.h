@@ -13,7 +13,8 @@
  * Claims `count` granules in a row, at a multiple of `align` (a power of two),
  * from one region; resident ones where there is a run of them, else in a region
  * of the wanted kind (REGION_WHALES, with or without REGION_HUGE; with REGION_ONLY
- * resident ones in such a region alone). Returns their address, NULL with ENOMEM. *zero: they read as zero.
+ * resident ones in such a region alone). Returns their address, NULL with ENOMEM.
+ * *zero: they read as zero.
  */
 char *granules_claim(unsigned node, unsigned kind, size_t count, size_t align, bool *zero);
 
@@ -23,11 +24,14 @@ bool granules_claim_at(char *start, size_t count, bool *zero);
 /* Gives granules back, and trims the pool. */
 void granules_free(char *start, size_t count, bool dirty, enum site_class class);
 
-/* Of a granule in use: was it not resident when it was claimed, and somebody learns from that? */
-bool granule_was_fresh(const char *start);
-
 /* Before that: leaves the stamp of a freed block with its first `count` granules. */
 void granules_stamp(char *start, size_t count, uint32_t stamp);
+
+/*
+ * Of a granule in use: was it not resident when it was claimed? Only known while somebody
+ * learns from that (policy/choice.h); a hint otherwise.
+ */
+bool granule_was_fresh(const char *start);
 
 /*
  * Of one word of a region, the granules that are dirty and have been kept for as long

@@ -291,7 +291,8 @@ struct region {
 	_Atomic(bool) x_stamped;       /* any: relaxed; there are stamps */
 	_Atomic(uint64_t) x_partial[SMALL_CLASSES][REGION_SLICES / 64]; /* any: [P2] */
 	_Atomic(uint64_t) x_partial_words[SMALL_CLASSES]; /* any: hint: 1/64 of x_partial each */
-	/* the slices' owner writes, any reads relaxed: of freed big blocks (policy/choice.h), or 0 */
+	/* the slices' owner writes, any reads relaxed: of freed big blocks (policy/choice.h), or 0;
+	 * and whether a granule in use was fresh */
 	_Atomic(uint32_t) x_stamps[REGION_SLICES / STAMP_SLICES];
 };
 

@@ -114,7 +114,7 @@ static bool may_promote(void)
  */
 static bool may_move(unsigned node)
 {
-	return world_huge_is_cheap(&world_now) &&
+	return choice_learns() && world_huge_is_cheap(&world_now) &&
 	       pool_in_use(&nodes[node]) < load_rlx(&options.x_huge_from);
 }
 
@@ -136,12 +136,12 @@ static unsigned whale_kind(unsigned node, size_t bytes)
 static COLD void touch_fresh(unsigned node, char *start, size_t bytes)
 {
 	if (!(map_region(start)->kind & REGION_HUGE) || !granule_was_fresh(start) ||
-		!promote_is_huge(&promotion_now, bytes) ||
+		os_purged_lazily() || !promote_is_huge(&promotion_now, bytes) ||
 		pool_in_use(&nodes[node]) > TOUCH_IN_USE_MAX)
 		return;
-	uint64_t before = os_now_ns();
+	uint64_t before = os_thread_ns();
 	*(volatile char *)start = 0;
-	choice_touched(GRANULE_BYTES, os_now_ns() - before);
+	choice_touched(GRANULE_BYTES, os_thread_ns() - before);
 }
 
 struct page *whale_alloc(unsigned node, size_t bytes, size_t align, bool *zero)
@@ -338,6 +338,7 @@ static void shrink(struct page *page, size_t old, size_t bytes)
 			char *tail = page->start + need * GRANULE_BYTES;
 			size_t room = (have - need) * GRANULE_BYTES;
 			bool dirty = !secure_wipe_big(tail, room, room);
+			granules_stamp(tail, have - need, 0);
 			granules_free(tail, have - need, dirty, SITE_HOT);
 		}
 	}
