@@ -108,11 +108,6 @@ static unsigned looks(unsigned bin)
 	return load_rlx(&promotion_now.x_looks[bin]);
 }
 
-static unsigned promoted(unsigned bin)
-{
-	return load_rlx(&promotion_now.x_verdict[bin]) == PROMOTE_HUGE;
-}
-
 /* A number for each size. */
 static void json_list(
 	char *text, size_t bytes, size_t *used, const char *name, unsigned (*value)(unsigned bin))
@@ -137,5 +132,9 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 	json_list(text, bytes, used, "stays_ms", stays_ms);
 	json_list(text, bytes, used, "touched", touched);
 	json_list(text, bytes, used, "looks", looks);
-	json_list(text, bytes, used, "promoted", promoted);
+	text_append(text, bytes, used, ", \"promoted\": [");
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
+		text_append(text, bytes, used, "%s%s", bin ? ", " : "",
+			load_rlx(&promotion_now.x_verdict[bin]) == PROMOTE_HUGE ? "true" : "false");
+	text_append(text, bytes, used, "]");
 }
