@@ -7,7 +7,7 @@
 #   make bench-idle      memory of programs that have freed most of theirs, 5 minutes
 #   make bench-purge     what giving memory back costs, 8 minutes
 #   make bench-harden    what checks and hardening cost, 5 minutes
-#   make bench-policy    every strategy for big freed blocks, and the learned one, 20 minutes
+#   make bench-policy    every strategy for big freed blocks, and the learned one, 25 minutes
 #   make policy-sim      the learned policy and other ways to learn, on a model, 1 minute
 #   make bench-servers   memory and throughput of real servers, 10 minutes
 #   make instructions    instructions per malloc and free, by callgrind

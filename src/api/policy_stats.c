@@ -90,31 +90,13 @@ void policy_json(char *text, size_t bytes, size_t *used, unsigned slot)
 		json_context(text, bytes, used, &sum, i);
 }
 
-static unsigned stays_ms(unsigned bin)
-{
-	struct estimate_world w;
-	struct estimate_prices p;
-	world_fill(&world_now, &w, &p);
-	return patience_ms(patience_of(&patience_now, bin), w.keep_ms);
-}
-
-static unsigned touched(unsigned bin)
-{
-	return load_rlx(&promotion_now.x_touched[bin]);
-}
-
-static unsigned looks(unsigned bin)
-{
-	return load_rlx(&promotion_now.x_looks[bin]);
-}
-
 /* A number for each size. */
-static void json_list(
-	char *text, size_t bytes, size_t *used, const char *name, unsigned (*value)(unsigned bin))
+static void json_list(char *text, size_t bytes, size_t *used, const char *name,
+	const uint32_t numbers[ESTIMATE_BINS])
 {
 	text_append(text, bytes, used, ", \"%s\": [", name);
 	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++)
-		text_append(text, bytes, used, "%s%u", bin ? ", " : "", value(bin));
+		text_append(text, bytes, used, "%s%u", bin ? ", " : "", numbers[bin]);
 	text_append(text, bytes, used, "]");
 }
 
@@ -122,6 +104,7 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 {
 	struct estimate_world w;
 	struct estimate_prices p;
+	uint32_t stays[ESTIMATE_BINS], touched[ESTIMATE_BINS], looks[ESTIMATE_BINS];
 	world_fill(&world_now, &w, &p);
 	text_append(text, bytes, used,
 		"\"traffic_per_ms\": %lu, \"peak\": %lu, \"purge_ns_per_page\": %u, "
@@ -129,7 +112,12 @@ void policy_world_json(char *text, size_t bytes, size_t *used)
 		"\"huge_soon_ns_per_page\": %u, \"huge_late_ns_per_page\": %u",
 		w.batch_rate, load_rlx(&world_now.x_peak), p.purge_ns, p.fault_ns, p.huge_ns,
 		load_rlx(&world_now.x_huge_soon_ns), load_rlx(&world_now.x_huge_late_ns));
-	json_list(text, bytes, used, "stays_ms", stays_ms);
+	for (unsigned bin = 0; bin < ESTIMATE_BINS; bin++) {
+		stays[bin] = patience_ms(patience_of(&patience_now, bin), w.keep_ms);
+		touched[bin] = load_rlx(&promotion_now.x_touched[bin]);
+		looks[bin] = load_rlx(&promotion_now.x_looks[bin]);
+	}
+	json_list(text, bytes, used, "stays_ms", stays);
 	json_list(text, bytes, used, "touched", touched);
 	json_list(text, bytes, used, "looks", looks);
 	text_append(text, bytes, used, ", \"promoted\": [");

@@ -88,7 +88,10 @@ void estimate_costs(const struct estimate_tally *t, const struct estimate_prices
 /* How long a byte may idle until it costs what purging it would have. */
 uint32_t estimate_break_even_ms(const struct estimate_prices *p, bool huge);
 
-/* So much more does a huge page cost, in ns by the page of 4 KiB, that the kernel has had longer. */
+/*
+ * What huge_late is where a huge page costs more_ns more, by the page of 4 KiB, after the
+ * kernel has had it for so long.
+ */
 #define ESTIMATE_LATE_MS 1250
 uint32_t estimate_huge_late(const struct estimate_prices *p, uint32_t more_ns);
 

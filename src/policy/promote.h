@@ -2,8 +2,8 @@
  * promote.h: big blocks in huge pages, by size. A huge page costs one fault rather
  * than 512, and a fifth to half of the time, but is resident as a whole: it pays for blocks
  * that are written to all over, and for others it is what they blow up by. So it is
- * looked at: of a block that had nothing resident when it was claimed, and lay in
- * small pages, how many of these are resident when it is freed. While nothing is
+ * looked at: where a block lay in small pages, and had nothing resident when it was
+ * claimed, how many of these are resident when it is freed. While nothing is
  * known of a size, thp.h decides. Verdicts are kept in the policy file; one that was
  * loaded stands until its size was looked at as often as for the first. Every field
  * is relaxed, and right enough when an update is lost.
@@ -34,7 +34,7 @@ void promote_load(struct promotion *p, const uint8_t verdicts[ESTIMATE_BINS]);
 /* For a block that is claimed: now and then small ones if it is fresh, to see what still holds. */
 enum promote_verdict promote_claimed(struct promotion *p, uint64_t bytes);
 
-/* Do blocks of that size have huge pages? */
+/* Have blocks of that size huge pages, as somebody learns who may find otherwise? */
 static inline bool promote_is_huge(const struct promotion *p, uint64_t bytes)
 {
 	return unlikely(load_rlx(&p->x_judged)) && load_rlx(&options.x_policy) == POLICY_LEARN &&

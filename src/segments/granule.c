@@ -120,7 +120,10 @@ bool granule_was_fresh(const char *start)
 	return load_rlx(fresh_mark(r, ((uintptr_t)start & (REGION_BYTES - 1)) / GRANULE_BYTES));
 }
 
-/* Shows the stamps of what was claimed, block by block, and takes them away; marks what is fresh. */
+/*
+ * Shows the stamps of what was claimed, block by block, and takes them away; and marks
+ * what is fresh.
+ */
 static COLD void show_stamps(struct region *r, size_t from, size_t count, const uint32_t *dirty)
 {
 	uint32_t last = count == 1 ? load_rlx(&r->x_stamps[from * STAMPS]) : 0;

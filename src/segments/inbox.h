@@ -1,8 +1,8 @@
 /*
  * inbox.h: blocks on their way to another heap. Many threads push linked
  * batches with one CAS; the owner (for a heap that nobody has, anybody; for an
- * idle one, the reaper) takes all with one exchange. Links are never followed by anybody but the
- * taker, so there is no ABA.
+ * idle one, the reaper) takes all with one exchange. Links are never followed by
+ * anybody but the taker, so there is no ABA.
  */
 #ifndef SEGMENTS_INBOX_H
 #define SEGMENTS_INBOX_H
